@@ -39,6 +39,7 @@ struct QueueLayout {
     return static_cast<std::uint16_t>(first_of(group) + worker);
   }
   constexpr std::uint16_t size() const { return static_cast<std::uint16_t>(kQueueGroups.size() * workers); }
+  constexpr bool contains(std::uint16_t queue) const { return queue >= base && queue - base < size(); }
   // `queue` must be one of this layout's.
   constexpr QueueGroup group_of(std::uint16_t queue) const {
     return static_cast<QueueGroup>((queue - base) / workers);

@@ -1,0 +1,92 @@
+#include "cli/api_client.hpp"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+namespace nfsteer::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using Local = asio::local::stream_protocol;
+
+constexpr auto kTimeMax = std::chrono::seconds(30);              // a commit may wait for the xtables lock
+constexpr std::uint64_t kAnswerMax = std::uint64_t{256} << 20;   // bytes
+
+struct Exchange {
+  beast::error_code error;
+  http::response<http::string_body> response;
+};
+
+asio::awaitable<Exchange> exchange(std::string path, http::request<http::string_body> request) {
+  Exchange result;
+  const auto token = [&] { return asio::redirect_error(asio::use_awaitable, result.error); };
+  beast::basic_stream<Local, asio::any_io_executor> stream(co_await asio::this_coro::executor);
+  stream.expires_after(kTimeMax);
+  co_await stream.async_connect(Local::endpoint(path), token());
+  if (!result.error) co_await http::async_write(stream, request, token());
+  if (!result.error) {
+    beast::flat_buffer buffer;
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(kAnswerMax);
+    co_await http::async_read(stream, buffer, parser, token());
+    result.response = parser.release();
+  }
+  co_return result;
+}
+
+core::Failure unreachable(const std::string& path, const beast::error_code& error) {
+  const std::string thing = "control socket " + path;
+  if (error == asio::error::access_denied)
+    return core::system_error(thing, "permission denied", "run this as the user or group that may control the engine");
+  if (error == asio::error::connection_refused || error == boost::system::errc::no_such_file_or_directory)
+    return core::system_error(thing, "no engine listens there", "start one with `nfsteer run`, or name its socket with --control");
+  return core::system_error(thing, error.message());
+}
+
+}  // namespace
+
+core::Result<boost::json::value> call_api(const std::string& socket_path, const std::string& method,
+                                          const std::string& target, const std::string& body) {
+  if (socket_path.size() > 107)
+    return core::usage_error("--control", "the path is longer than a socket's may be (107 bytes)");
+  http::request<http::string_body> request{http::string_to_verb(method), target, 11};
+  request.set(http::field::host, "nfsteer");
+  request.keep_alive(false);
+  request.body() = body;
+  request.prepare_payload();
+
+  Exchange result;
+  asio::io_context io;
+  asio::co_spawn(io, exchange(socket_path, std::move(request)), [&](const std::exception_ptr& failed, Exchange done) {
+    if (failed) std::rethrow_exception(failed);
+    result = std::move(done);
+  });
+  io.run();
+  if (result.error) return unreachable(socket_path, result.error);
+
+  boost::system::error_code malformed;
+  boost::json::value answer = boost::json::parse(result.response.body(), malformed);
+  if (malformed || !answer.is_object())
+    return core::system_error("control socket " + socket_path, "what answers there is no nfsteer engine");
+  const unsigned status = result.response.result_int();
+  if (status == 200) return answer;
+  const boost::json::value* text = answer.get_object().if_contains("error");
+  const std::string reason = text != nullptr && text->is_string() ? std::string(text->get_string()) : "status " + std::to_string(status);
+  return status < 500 ? core::usage_error({}, reason) : core::system_error({}, reason);
+}
+
+}  // namespace nfsteer::cli

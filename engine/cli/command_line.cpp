@@ -1,0 +1,94 @@
+#include "cli/command_line.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "control/version.hpp"
+#include "policy/catalogue.hpp"
+
+namespace nfsteer::cli {
+namespace {
+
+int report(const core::Error& error) {
+  std::fprintf(stderr, "nfsteer: %s\n", error.line().c_str());
+  return error.exit_code();
+}
+
+// CLI11 words its own errors over several lines at times.
+std::string one_line(std::string text) {
+  for (char& each : text)
+    if (each == '\n') each = ' ';
+  return text;
+}
+
+}  // namespace
+
+core::Result<config::Config> ConfigFlags::load() const {
+  auto config = file.empty() ? config::from_flags(service, policy::names()) : config::load_file(file, policy::names());
+  if (!config) return config;
+  if (auto applied = config::apply_overrides(*config, engine); !applied) return tl::unexpected(applied.error());
+  return config;
+}
+
+std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
+  auto flags = std::make_shared<ConfigFlags>();
+  CLI::Option* file = command.add_option("-c,--config", flags->file, "YAML file with the services");
+  config::ServiceFlags& service = flags->service;
+  std::vector<CLI::Option*> shorthand{
+      command.add_option("--vip", service.vip, "virtual IP address, IPv4 or IPv6"),
+      command.add_option("--backend", service.backends, "ADDR[:PORT][,weight=N]; once per backend"),
+      command.add_option("--name", service.name, "name of the service"),
+      command.add_option("--protocol", service.protocol, "tcp, udp, sctp or any"),
+      command.add_option("--port", service.port, "port of the VIP; default: every port"),
+      command.add_option("--mode", service.mode, "dnat, connection, inspect or rewrite"),
+      command.add_option("--policy", service.policy, "balancing policy"),
+      command.add_flag("--masquerade", service.masquerade, "replace the client's address too"),
+      command.add_option("--on-no-backend", service.on_no_backend, "reject, drop or pass"),
+  };
+  for (CLI::Option* option : shorthand) {
+    option->excludes(file);
+    option->group("One service");
+  }
+  config::EngineFlags& engine = flags->engine;
+  for (CLI::Option* option : {
+           command.add_option("--queues", engine.queues, "worker threads; default: number of CPUs"),
+           command.add_option("--queue-base", engine.queue_base, "first NFQUEUE number"),
+           command.add_option("--queue-length", engine.queue_length, "packets that a kernel queue holds"),
+           command.add_option("--seed", engine.seed, "for repeatable decisions; default: random"),
+           command.add_option("--control", engine.control, "path of the control socket")->envname("NFSTEER_CONTROL"),
+           command.add_option("--on-stop", engine.on_stop, "remove: take all rules out; keep: leave the DNAT ladder"),
+       })
+    option->group("Engine");
+  return flags;
+}
+
+std::shared_ptr<std::string> add_control_flag(CLI::App& command) {
+  auto path = std::make_shared<std::string>(config::kControlDefault);
+  command.add_option("--control", *path, "path of the engine's control socket")->envname("NFSTEER_CONTROL");
+  return path;
+}
+
+int run_command_line(int argc, const char* const* argv) {
+  CLI::App app{"Steers traffic aimed at a virtual IP to backends, through NFQUEUE and conntrack", "nfsteer"};
+  app.set_version_flag("--version", "nfsteer " + std::string(control::kVersion));
+  app.require_subcommand(1);
+  Action action;
+  add_run(app, action);
+  add_client_commands(app, action);
+  add_rules_commands(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report({core::Fault::usage, {}, one_line(error.what()), "see `nfsteer --help`"});
+  }
+  try {
+    const auto done = action();
+    return done ? 0 : report(done.error());
+  } catch (const std::exception& error) {  // out of memory, and what a library throws against its documentation
+    return report({core::Fault::system, {}, error.what(), {}});
+  }
+}
+
+}  // namespace nfsteer::cli

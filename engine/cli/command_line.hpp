@@ -1,0 +1,37 @@
+// The commands of `nfsteer`, as CLI11 subcommands. Each add_*() gives its command a callback that stores in `action` what
+// is to be done; run_command_line() does it. Exit codes: 0; 1 the system's fault; 2 usage or configuration.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "config/config.hpp"
+#include "core/result.hpp"
+
+namespace nfsteer::cli {
+
+using Action = std::function<core::Result<void>()>;
+
+int run_command_line(int argc, const char* const* argv);
+
+// What describes the services, for `run` and `rules`: a file, or flags for one service.
+struct ConfigFlags {
+  std::string file;
+  config::ServiceFlags service;
+  config::EngineFlags engine;
+
+  core::Result<config::Config> load() const;
+};
+std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command);
+
+// --control, NFSTEER_CONTROL, or the default path.
+std::shared_ptr<std::string> add_control_flag(CLI::App& command);
+
+void add_run(CLI::App& app, Action& action);
+void add_client_commands(CLI::App& app, Action& action);  // status, mode, weight, reload
+void add_rules_commands(CLI::App& app, Action& action);   // rules, check, cleanup
+
+}  // namespace nfsteer::cli

@@ -1,0 +1,76 @@
+// Commands that work on rules and configuration without an engine: rules, check, cleanup.
+#include <iostream>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/command_line.hpp"
+#include "control/http_server.hpp"
+#include "control/privileges.hpp"
+#include "iptc/applier.hpp"
+#include "netlink/port_owner.hpp"
+#include "netlink/queue_stats.hpp"
+#include "plan/plan.hpp"
+#include "policy/catalogue.hpp"
+#include "render/render.hpp"
+
+namespace nfsteer::cli {
+namespace {
+
+core::Result<void> print_rules(const ConfigFlags& flags) {
+  const auto config = flags.load();
+  if (!config) return tl::unexpected(config.error());
+  const core::QueueLayout layout{config->engine.queue_base, config->engine.workers()};
+  const rules::RuleSet planned = rules::plan(config->services, layout, {});
+  for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) std::cout << rules::render(planned, family);
+  return {};
+}
+
+core::Result<void> check(const std::string& file) {
+  const auto config = config::load_file(file, policy::names());
+  if (!config) return tl::unexpected(config.error());
+  std::size_t backends = 0;
+  for (const core::Service& service : config->services) backends += service.backends.size();
+  std::cout << fmt::format("{}: ok, services: {}, backends: {}\n", file, config->services.size(), backends);
+  return {};
+}
+
+// An engine of this network namespace holds queues.
+core::Result<void> refuse_if_running() {
+  const auto queues = netlink::read_queue_stats();
+  if (!queues) return {};  // no NFQUEUE in this kernel, so no engine either
+  for (const netlink::QueueStats& queue : *queues)
+    if (const auto owner = netlink::port_owner(queue.owner_port_id); owner && owner->name == "nfsteer")
+      return core::system_error("cleanup", fmt::format("an engine is running (pid {}) and needs its rules", owner->pid),
+                                "stop it, which removes them, or use --force");
+  return {};
+}
+
+core::Result<void> clean_up(const std::string& control, bool force) {
+  if (auto privileged = control::check_privileges(); !privileged) return privileged;
+  if (!force)
+    if (auto idle = refuse_if_running(); !idle) return idle;
+  control::HttpServer::remove_stale(control);
+  return rules::Applier().remove();
+}
+
+}  // namespace
+
+void add_rules_commands(CLI::App& app, Action& action) {
+  CLI::App* rules = app.add_subcommand("rules", "Print the rules that `run` would install, as iptables-save does");
+  const auto flags = add_config_flags(*rules);
+  rules->callback([=, &action] { action = [=] { return print_rules(*flags); }; });
+
+  CLI::App* checker = app.add_subcommand("check", "Say whether a configuration file is right");
+  const auto file = std::make_shared<std::string>();
+  checker->add_option("FILE", *file, "YAML file")->required();
+  checker->callback([=, &action] { action = [=] { return check(*file); }; });
+
+  CLI::App* cleanup = app.add_subcommand("cleanup", "Remove the rules and socket that a killed engine left");
+  const auto control = add_control_flag(*cleanup);
+  const auto force = std::make_shared<bool>(false);
+  cleanup->add_flag("--force", *force, "even while an engine runs");
+  cleanup->callback([=, &action] { action = [=] { return clean_up(*control, *force); }; });
+}
+
+}  // namespace nfsteer::cli

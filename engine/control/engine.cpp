@@ -1,0 +1,225 @@
+#include "control/engine.hpp"
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "iptc/features.hpp"
+#include "netlink/queue_stats.hpp"
+#include "plan/plan.hpp"
+#include "policy/catalogue.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+using core::Backend;
+using core::Service;
+using core::Snapshot;
+using core::SteeredService;
+
+constexpr auto kDrainMax = std::chrono::seconds(2);
+
+std::unique_ptr<const Snapshot> empty_snapshot() {
+  return std::make_unique<const Snapshot>(std::vector<SteeredService>{});
+}
+
+bool same_scope(const Service& one, const Service& other) {
+  return one.vip == other.vip && one.protocol == other.protocol && one.port == other.port;
+}
+
+// What both the rules for `current` and those for `wanted` bind: the wanted services that exist already, with the
+// backends whose port has a binding rule already. A service that is left out, or left without a backend, is the
+// ladder's for the moment of the change.
+std::vector<Service> bound_by_both(const std::vector<Service>& current, const std::vector<Service>& wanted) {
+  std::vector<Service> both;
+  for (const Service& service : wanted) {
+    const auto before = std::ranges::find_if(current, [&](const Service& each) { return same_scope(each, service); });
+    if (before == current.end()) continue;
+    Service kept = service;
+    std::erase_if(kept.backends, [&](const Backend& backend) {
+      return std::ranges::none_of(before->backends, [&](const Backend& old) {
+        return before->port_at(old) == service.port_at(backend);
+      });
+    });
+    if (kept.has_usable_backend() || !service.has_usable_backend()) both.push_back(std::move(kept));
+  }
+  return both;
+}
+
+std::string endpoint_text(const Backend& backend) {
+  const std::string address = backend.address.to_string();
+  if (backend.port == 0) return address;
+  return fmt::format("{}{}{}:{}", backend.address.is_v4() ? "" : "[", address, backend.address.is_v4() ? "" : "]",
+                     backend.port);
+}
+
+}  // namespace
+
+Engine::Engine(config::Config config, Source source, core::QueueLayout layout,
+               netlink::InterfaceTable interfaces)
+    : settings_(std::move(config.engine)),
+      source_(std::move(source)),
+      layout_(layout),
+      published_(layout.workers, empty_snapshot()),
+      interfaces_(std::move(interfaces)),
+      started_(std::chrono::steady_clock::now()) {}
+
+core::Result<std::unique_ptr<Engine>> Engine::start(config::Config config, Source source) {
+  const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
+  std::vector<Service> services = std::move(config.services);
+  auto interfaces = netlink::InterfaceTable::open();
+  if (!interfaces) return tl::unexpected(interfaces.error());
+  std::unique_ptr<Engine> engine(new Engine(std::move(config), std::move(source), layout, std::move(*interfaces)));
+  const auto spread = rules::can_spread_by_port(core::Family::ipv4);
+  if (!spread) return tl::unexpected(spread.error());
+  engine->plan_options_.spread_by_port = *spread;
+  if (!*spread) spdlog::warn("this kernel has no bpf match (xt_bpf): all connections of one client go to one worker");
+
+  const std::uint64_t seed = engine->settings_.seed.value_or(std::random_device{}() * 0x100000001ULL);
+  for (unsigned index = 0; index < layout.workers; ++index) {
+    auto worker = Worker::start({index, layout, engine->settings_.queue_length, seed}, engine->published_);
+    if (!worker) return tl::unexpected(worker.error());
+    engine->workers_.push_back(std::move(*worker));
+  }
+  engine->running_ = true;
+  if (auto changed = engine->change_services(std::move(services)); !changed) {
+    engine->workers_.clear();
+    engine->running_ = false;
+    return tl::unexpected(changed.error());
+  }
+  return engine;
+}
+
+Engine::~Engine() {
+  if (auto stopped = stop(); !stopped) spdlog::error("{}", stopped.error().line());
+}
+
+core::Result<void> Engine::stop() {
+  if (!running_) return {};
+  running_ = false;
+  plan_options_.queueing = false;
+  auto unqueued = rules_.apply(rules::plan(services_, layout_, plan_options_));
+  if (!unqueued) spdlog::error("the queue rules stay: {}", unqueued.error().line());
+  wait_for_empty_queues();
+  workers_.clear();
+  if (settings_.on_stop == config::OnStop::remove) return rules_.remove();
+  return unqueued;
+}
+
+void Engine::wait_for_empty_queues() {
+  const auto deadline = std::chrono::steady_clock::now() + kDrainMax;
+  // A packet can be between the old rules and its queue for a moment: empty has to hold twice.
+  for (int quiet = 0; quiet < 2 && std::chrono::steady_clock::now() < deadline;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const auto queues = netlink::read_queue_stats();
+    const bool empty = queues && std::ranges::all_of(*queues, [&](const netlink::QueueStats& queue) {
+                         return !layout_.contains(queue.queue) || queue.waiting == 0;
+                       });
+    quiet = empty ? quiet + 1 : 0;
+  }
+}
+
+core::Result<void> Engine::change_services(std::vector<Service> wanted) {
+  const rules::RuleSet planned = rules::plan(wanted, layout_, plan_options_);
+  if (auto probed = rules::probe(planned); !probed) return probed;
+  published_.publish(make_snapshot(bound_by_both(services_, wanted)));
+  auto applied = rules_.apply(planned);
+  if (applied) {
+    services_ = std::move(wanted);
+  } else {
+    ++rule_errors_;
+  }
+  published_.publish(make_snapshot(services_));
+  release_slots();
+  return applied;
+}
+
+std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>& services) {
+  std::vector<SteeredService> steered;
+  steered.reserve(services.size());
+  for (const Service& service : services) {
+    SteeredService& each = steered.emplace_back();
+    each.service = service;
+    each.slot = service_slots_.hold(service.name);
+    for (const Backend& backend : service.backends)
+      each.backend_slots.push_back(backend_slots_.hold(key_of(service, backend)));
+    each.picker = policy::build(service.policy, service.backends);
+  }
+  for (const auto& worker : workers_) {
+    worker->counters().services.grow(service_slots_.size());
+    worker->counters().backends.grow(backend_slots_.size());
+  }
+  return std::make_unique<const Snapshot>(std::move(steered));
+}
+
+// Slots of what is no longer configured. No worker counts there any more: the snapshots that named them are gone.
+void Engine::release_slots() {
+  std::set<std::string_view> names;
+  std::set<BackendKey> backends;
+  for (const Service& service : services_) {
+    names.insert(service.name);
+    for (const Backend& backend : service.backends) backends.insert(key_of(service, backend));
+  }
+  service_slots_.release_unless([&](const std::string& name) { return names.contains(name); },
+                                [&](std::uint32_t slot) {
+                                  for (const auto& worker : workers_) worker->counters().services[slot].reset();
+                                });
+  backend_slots_.release_unless([&](const BackendKey& key) { return backends.contains(key); },
+                                [&](std::uint32_t slot) {
+                                  for (const auto& worker : workers_) worker->counters().backends[slot].reset();
+                                });
+}
+
+core::Result<void> Engine::reload() {
+  if (!source_)
+    return core::usage_error("reload", "this engine was started from flags, there is no file to read",
+                             "start it with -c FILE");
+  auto config = source_();
+  if (!config) return tl::unexpected(config.error());
+  if (config->engine != settings_)
+    spdlog::warn("reload: the `engine` section has changed; that takes effect at the next start");
+  return change_services(std::move(config->services));
+}
+
+core::Result<void> Engine::set_mode(std::string_view name, core::Mode mode) {
+  std::vector<Service> wanted = services_;
+  const auto service = find_service(wanted, name);
+  if (!service) return tl::unexpected(service.error());
+  (*service)->mode = mode;
+  return change_services(std::move(wanted));
+}
+
+core::Result<void> Engine::set_weight(std::string_view name, std::string_view backend, std::uint32_t weight) {
+  std::vector<Service> wanted = services_;
+  const auto service = find_service(wanted, name);
+  if (!service) return tl::unexpected(service.error());
+
+  const auto address = core::IpAddress::parse(backend);
+  std::vector<Backend*> meant;
+  for (Backend& each : (*service)->backends)
+    if (address ? each.address == *address : endpoint_text(each) == backend) meant.push_back(&each);
+  if (meant.empty())
+    return core::usage_error(fmt::format("service {}", name), fmt::format("has no backend {}", backend),
+                             "`nfsteer status` lists its backends");
+  if (meant.size() > 1)
+    return core::usage_error(fmt::format("service {}", name), fmt::format("has several backends on {}", backend),
+                             fmt::format("name the port too, as in {}", endpoint_text(*meant.front())));
+  meant.front()->weight = weight;
+  return change_services(std::move(wanted));
+}
+
+core::Result<Service*> Engine::find_service(std::vector<Service>& services, std::string_view name) const {
+  const auto found = std::ranges::find_if(services, [&](const Service& each) { return each.name == name; });
+  if (found == services.end())
+    return core::usage_error(fmt::format("service {}", name), "there is no such service",
+                             "`nfsteer status` lists the services");
+  return &*found;
+}
+
+}  // namespace nfsteer::control

@@ -1,0 +1,81 @@
+// The engine as a whole: owns queues, workers, rules and counters, and changes them together. Everything here runs on
+// the control thread.
+//
+// Every change follows one order, so that no packet is ever rewritten to where no rule binds it:
+//   1. workers stop choosing what the new rules will not bind any more (publish, wait until every old verdict is out)
+//   2. the rules change, one commit per table
+//   3. workers learn of what the new rules bind in addition
+// If 2 fails, workers go back to the old configuration, and the error says why: the running state stays as it was.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "control/published_snapshot.hpp"
+#include "control/slots.hpp"
+#include "control/status.hpp"
+#include "control/worker.hpp"
+#include "core/queue_layout.hpp"
+#include "core/result.hpp"
+#include "iptc/applier.hpp"
+#include "netlink/interfaces.hpp"
+#include "plan/plan.hpp"
+
+namespace nfsteer::control {
+
+class Engine {
+ public:
+  // Reads the configuration again, for reload().
+  using Source = std::function<core::Result<config::Config>()>;
+
+  // Takes the queues, starts the workers, installs the rules. On an error nothing is left behind.
+  static core::Result<std::unique_ptr<Engine>> start(config::Config config, Source source);
+
+  // Stops as stop() does, if that has not happened.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Takes the queue rules out, answers every packet that is still queued, ends the workers, and then removes the rules
+  // or leaves the ladder, as configured. Connections live on in conntrack either way.
+  core::Result<void> stop();
+
+  core::Result<void> reload();
+  core::Result<void> set_mode(std::string_view service, core::Mode mode);
+  // `backend`: its address, or ADDR:PORT ([ADDR]:PORT for IPv6) where that is not unique.
+  core::Result<void> set_weight(std::string_view service, std::string_view backend, std::uint32_t weight);
+
+  Status status();
+  const core::QueueLayout& layout() const { return layout_; }
+
+ private:
+  Engine(config::Config config, Source source, core::QueueLayout layout, netlink::InterfaceTable interfaces);
+
+  core::Result<void> change_services(std::vector<core::Service> wanted);
+  core::Result<core::Service*> find_service(std::vector<core::Service>& services, std::string_view name) const;
+  std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
+  void release_slots();
+  void wait_for_empty_queues();
+
+  config::Engine settings_;
+  Source source_;
+  core::QueueLayout layout_;
+  rules::PlanOptions plan_options_;
+  rules::Applier rules_;
+  std::vector<core::Service> services_;  // what the rules in the kernel stand for
+  SlotTable<std::string> service_slots_;
+  SlotTable<BackendKey> backend_slots_;
+  PublishedSnapshot published_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  netlink::InterfaceTable interfaces_;
+  std::chrono::steady_clock::time_point started_;
+  std::uint64_t rule_errors_ = 0;
+  bool running_ = false;
+};
+
+}  // namespace nfsteer::control

@@ -1,0 +1,88 @@
+#include "control/status.hpp"
+
+#include <numeric>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "control/version.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+namespace json = boost::json;
+
+double share_of(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+json::object json_of(const ServiceStatus& status) {
+  const core::Service& service = status.service;
+  std::uint64_t picks = 0;
+  std::uint64_t weights = 0;
+  for (const BackendStatus& each : status.backends) {
+    picks += each.picks;
+    weights += each.backend.weight;
+  }
+  json::array backends;
+  backends.reserve(status.backends.size());
+  for (const BackendStatus& each : status.backends)
+    backends.push_back(json::object{{"address", each.backend.address.to_string()},
+                                    {"port", service.port_at(each.backend)},
+                                    {"weight", each.backend.weight},
+                                    {"picks", each.picks},
+                                    {"share", share_of(each.picks, picks)},
+                                    {"expected_share", share_of(each.backend.weight, weights)},
+                                    {"packets", each.packets},
+                                    {"bytes", each.bytes}});
+  return {{"name", service.name},
+          {"vip", service.vip.to_string()},
+          {"protocol", core::to_string(service.protocol)},
+          {"port", service.port},
+          {"mode", core::to_string(service.mode)},
+          {"policy", service.policy},
+          {"masquerade", service.masquerade},
+          {"on_no_backend", core::to_string(service.on_no_backend)},
+          {"picks", picks},
+          {"ladder", status.ladder},
+          {"no_backend", status.no_backend},
+          {"backends", std::move(backends)}};
+}
+
+json::object json_of(const QueueStatus& status) {
+  return {{"queue", status.queue},         {"group", core::to_string(status.group)},
+          {"worker", status.worker},       {"waiting", status.waiting},
+          {"dropped_full", status.dropped_full}, {"dropped_user", status.dropped_user}};
+}
+
+json::object json_of(const InterfaceStatus& status) { return {{"name", status.name}, {"packets", status.packets}}; }
+
+template <typename Items>
+json::array array_of(const Items& items) {
+  json::array array;
+  array.reserve(items.size());
+  for (const auto& item : items) array.push_back(json_of(item));
+  return array;
+}
+
+}  // namespace
+
+json::value to_json(const Status& status) {
+  json::array workers;
+  for (std::size_t index = 0; index < status.workers.size(); ++index) {
+    json::object worker{{"index", index}};
+    for (std::size_t event = 0; event < core::kEvents; ++event)
+      worker.emplace(core::kEventNames[event], status.workers[index].events[event]);
+    workers.push_back(std::move(worker));
+  }
+  return json::object{{"version", kVersion},
+                      {"pid", status.pid},
+                      {"uptime_seconds", status.uptime_s},
+                      {"services", array_of(status.services)},
+                      {"workers", std::move(workers)},
+                      {"queues", array_of(status.queues)},
+                      {"interfaces", array_of(status.interfaces)},
+                      {"rules", {{"commits", status.rule_commits}, {"errors", status.rule_errors}}}};
+}
+
+}  // namespace nfsteer::control

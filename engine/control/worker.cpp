@@ -1,0 +1,144 @@
+#include "control/worker.hpp"
+
+#include <ctime>
+
+#include <algorithm>
+#include <chrono>
+#include <span>
+#include <utility>
+
+#include "core/packet.hpp"
+#include "core/random.hpp"
+#include "netlink/nfqueue_message.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+using core::Event;
+using core::QueueGroup;
+using netlink::ReceiveOutcome;
+
+// Verdicts of one batch: enough to spread the cost of the send, few enough that none waits long for the others.
+constexpr std::size_t kBatchMax = 64;
+constexpr std::size_t kArenaBytes = std::size_t{1} << 20;
+
+// Large packets (GSO) make short queues: 256 of them are 16 MiB.
+constexpr std::uint32_t kRewriteLengthMax = 256;
+
+netlink::BindRequest bind_request(const WorkerOptions& options, QueueGroup group) {
+  netlink::BindRequest request;
+  request.queue = options.layout.queue(group, options.index);
+  request.length_max = options.queue_length;
+  request.fail_open = true;
+  switch (group) {
+    case QueueGroup::first: break;  // whole packets, whole checksums: the rewrite is an incremental one
+    case QueueGroup::inspect:
+      request.gso = true;
+      request.copy_range = core::kHeaderCopyLength;
+      break;
+    case QueueGroup::rewrite:
+      request.gso = true;
+      request.length_max = std::min(options.queue_length, kRewriteLengthMax);
+      break;
+  }
+  return request;
+}
+
+// Room for full queues of what usually waits in them. Where it does not suffice, fail_open lets packets by.
+std::size_t receive_bytes(const WorkerOptions& options) {
+  constexpr std::size_t kMtu = 1500;
+  return netlink::receive_budget(options.queue_length, kMtu) +
+         netlink::receive_budget(options.queue_length, core::kHeaderCopyLength) +
+         netlink::receive_budget(std::min(options.queue_length, kRewriteLengthMax), netlink::kCopyRangeMax);
+}
+
+std::uint32_t coarse_seconds() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::uint32_t>(now.tv_sec);
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options, PublishedSnapshot& published) {
+  auto socket = netlink::QueueSocket::open({.receive_bytes = receive_bytes(options)});
+  if (!socket) return tl::unexpected(socket.error());
+  for (const QueueGroup group : core::kQueueGroups)
+    if (auto bound = socket->bind(bind_request(options, group)); !bound) return tl::unexpected(bound.error());
+  std::unique_ptr<Worker> worker(new Worker(options, published, std::move(*socket)));
+  worker->thread_ = std::thread([&self = *worker] { self.run(); });
+  return worker;
+}
+
+// All workers hash flows with one seed of their own: nothing of a cache is ever shared or shown.
+Worker::Worker(const WorkerOptions& options, PublishedSnapshot& published, netlink::QueueSocket socket)
+    : index_(options.index),
+      layout_(options.layout),
+      published_(published),
+      socket_(std::move(socket)),
+      steering_(core::Random(options.seed, options.index), core::Random(~options.seed, options.index).next(), counters_),
+      arena_(kArenaBytes),
+      batch_(socket_.batch_bytes_max()) {}
+
+Worker::~Worker() {
+  stopping_.store(true, std::memory_order_relaxed);
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::run() noexcept {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    ReceiveOutcome got = receive(arena_, true);
+    if (got.kind != ReceiveOutcome::Kind::data) continue;
+    const core::Snapshot& snapshot = published_.enter(index_);
+    const std::uint32_t now_s = coarse_seconds();
+    std::span<std::uint8_t> room = arena_;
+    do {
+      answer(snapshot, room.first(got.bytes), now_s);
+      room = room.subspan(got.bytes);
+      if (batch_.size() >= kBatchMax || room.size() < netlink::kReceiveBytesMax) break;
+      got = receive(room, false);
+    } while (got.kind == ReceiveOutcome::Kind::data);
+    send();
+    published_.leave(index_);
+  }
+}
+
+ReceiveOutcome Worker::receive(std::span<std::uint8_t> room, bool wait) noexcept {
+  const ReceiveOutcome got = socket_.receive(room, wait);
+  if (got.kind == ReceiveOutcome::Kind::overflow) counters_[Event::receive_overflows].add();
+  if (got.kind == ReceiveOutcome::Kind::broken) {
+    counters_[Event::receive_errors].add();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // never spin on an error that stays
+  }
+  return got;
+}
+
+void Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram, std::uint32_t now_s) noexcept {
+  netlink::MessageReader messages(datagram);
+  for (netlink::Message message; messages.next(message);) {
+    switch (message.kind) {
+      case netlink::MessageKind::packet: break;
+      case netlink::MessageKind::error: counters_[Event::verdict_errors].add(); continue;
+      case netlink::MessageKind::overrun: counters_[Event::receive_overflows].add(); continue;
+      case netlink::MessageKind::malformed: counters_[Event::receive_errors].add(); continue;
+      default: continue;
+    }
+    if (batch_.full()) send();
+    const netlink::QueuedPacket& packet = message.packet;
+    counters_.interfaces.count(packet.indev);
+    switch (steering_.steer(snapshot, layout_.group_of(packet.queue),
+                            {packet.payload, packet.full_length, packet.checksum_not_ready}, now_s)) {
+      case core::Verdict::accept: batch_.accept(packet.queue, packet.id); break;
+      case core::Verdict::accept_rewritten: batch_.accept(packet.queue, packet.id, packet.payload); break;
+      case core::Verdict::drop: batch_.drop(packet.queue, packet.id); break;
+    }
+  }
+}
+
+void Worker::send() noexcept {
+  if (batch_.empty()) return;
+  counters_[Event::batches].add();
+  counters_[Event::verdict_errors].add(socket_.send(batch_).lost);
+}
+
+}  // namespace nfsteer::control

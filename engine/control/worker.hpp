@@ -1,0 +1,60 @@
+// A worker: one thread, one netlink socket, one queue of every group. It drains the socket, decides on each packet,
+// sends the verdicts of the batch in one go and only then waits for more.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "control/published_snapshot.hpp"
+#include "core/counters.hpp"
+#include "core/queue_layout.hpp"
+#include "core/result.hpp"
+#include "core/steering.hpp"
+#include "netlink/queue_socket.hpp"
+
+namespace nfsteer::control {
+
+struct WorkerOptions {
+  unsigned index = 0;
+  core::QueueLayout layout;
+  std::uint32_t queue_length = 0;  // packets
+  std::uint64_t seed = 0;
+};
+
+class Worker {
+ public:
+  // Takes this worker's queues and starts its thread. `published` outlives the worker.
+  static core::Result<std::unique_ptr<Worker>> start(const WorkerOptions& options, PublishedSnapshot& published);
+
+  // Ends the thread, within netlink's receive timeout; packets that are still queued are dropped by the kernel.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  core::WorkerCounters& counters() { return counters_; }
+
+ private:
+  Worker(const WorkerOptions& options, PublishedSnapshot& published, netlink::QueueSocket socket);
+
+  void run() noexcept;
+  netlink::ReceiveOutcome receive(std::span<std::uint8_t> room, bool wait) noexcept;
+  void answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram, std::uint32_t now_s) noexcept;
+  void send() noexcept;
+
+  const unsigned index_;
+  const core::QueueLayout layout_;
+  PublishedSnapshot& published_;
+  netlink::QueueSocket socket_;
+  core::WorkerCounters counters_;
+  core::Steering steering_;
+  std::vector<std::uint8_t> arena_;  // the messages of one batch stay here until its verdicts are sent
+  netlink::VerdictBatch batch_;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace nfsteer::control

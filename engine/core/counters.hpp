@@ -1,0 +1,132 @@
+// Counters with one writer, the worker that owns them, and any number of readers. Readers see each counter whole; sets
+// of counters are read one after the other and may be a packet apart.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace nfsteer::core {
+
+class Counter {
+ public:
+  void add(std::uint64_t amount = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+  // Only while no worker writes it.
+  void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// What a worker counts. Every packet ends as exactly one of rewritten, accepted (sent on unchanged) and dropped.
+enum class Event : std::uint8_t {
+  packets,             // received from the queues
+  batches,             // verdict batches sent
+  rewritten,
+  accepted,
+  dropped,
+  malformed,           // not a whole, well-formed packet: accepted
+  unsupported,         // well-formed, but not to be rewritten safely (source routes): accepted
+  unmatched,           // to no service of the current configuration: accepted
+  cache_hits,          // backend found in a flow cache
+  cache_misses,        // later packets of a flow the cache has forgotten: accepted, the kernel translates them
+  no_backend,          // the policy named no backend
+  receive_overflows,   // the socket's receive buffer ran over
+  receive_errors,      // netlink messages that could not be read
+  verdict_errors,      // verdicts the kernel refused
+};
+inline constexpr std::size_t kEvents = 14;
+inline constexpr std::array<std::string_view, kEvents> kEventNames{
+    "packets",   "batches",      "rewritten",  "accepted",          "dropped",        "malformed",     "unsupported",
+    "unmatched", "cache_hits",   "cache_misses", "no_backend",      "receive_overflows", "receive_errors", "verdict_errors"};
+
+struct BackendCounters {
+  Counter picks;    // new flows given to this backend by the policy
+  Counter packets;  // packets of its flows that the engine saw, the first ones included
+  Counter bytes;    // of those packets, from the IP header on
+
+  void reset() noexcept {
+    for (Counter* each : {&picks, &packets, &bytes}) each->reset();
+  }
+};
+
+struct ServiceCounters {
+  Counter no_backend;
+
+  void reset() noexcept { no_backend.reset(); }
+};
+
+// Counters by slot number, in chunks that never move, so that the control thread can add slots while a worker counts.
+template <typename T>
+class SlotBank {
+ public:
+  static constexpr std::size_t kChunk = 1024;
+  static constexpr std::size_t kSlotsMax = kChunk * 1024;
+
+  // Makes the slots 0..count-1 usable. Control thread only, before a snapshot names the new slots.
+  void grow(std::size_t count) {
+    assert(count <= kSlotsMax);
+    while (slots_ < count) {
+      chunks_[slots_ / kChunk] = std::make_unique<T[]>(kChunk);
+      slots_ += kChunk;
+    }
+  }
+  T& operator[](std::size_t slot) noexcept { return chunks_[slot / kChunk][slot % kChunk]; }
+  const T& operator[](std::size_t slot) const noexcept { return chunks_[slot / kChunk][slot % kChunk]; }
+
+ private:
+  std::array<std::unique_ptr<T[]>, kSlotsMax / kChunk> chunks_;
+  std::size_t slots_ = 0;
+};
+
+// Interfaces that packets came in by, by kernel index. A fixed table: the few interfaces of a host, and a last row for
+// the rest.
+class InterfaceCounters {
+ public:
+  static constexpr std::size_t kRows = 16;
+
+  void count(std::uint32_t interface_index) noexcept {
+    for (Row& row : rows_) {
+      const std::uint32_t key = row.key.load(std::memory_order_relaxed);
+      if (key == 0) row.key.store(interface_index + 1, std::memory_order_relaxed);
+      if (key == 0 || key == interface_index + 1) return row.packets.add();
+    }
+    others_.add();
+  }
+  // visit(interface index, packets); index 0: packets of this host's own sockets.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const Row& row : rows_)
+      if (const std::uint32_t key = row.key.load(std::memory_order_relaxed); key != 0)
+        visit(key - 1, row.packets.value());
+  }
+  std::uint64_t others() const { return others_.value(); }
+
+ private:
+  struct Row {
+    std::atomic<std::uint32_t> key{0};  // index + 1; 0: free
+    Counter packets;
+  };
+  std::array<Row, kRows> rows_;
+  Counter others_;
+};
+
+// All that one worker counts.
+struct WorkerCounters {
+  std::array<Counter, kEvents> events;
+  SlotBank<BackendCounters> backends;
+  SlotBank<ServiceCounters> services;
+  InterfaceCounters interfaces;
+
+  Counter& operator[](Event event) noexcept { return events[static_cast<std::size_t>(event)]; }
+  const Counter& operator[](Event event) const noexcept { return events[static_cast<std::size_t>(event)]; }
+};
+
+}  // namespace nfsteer::core

@@ -1,0 +1,112 @@
+#include "core/steering.hpp"
+
+#include <limits>
+#include <optional>
+
+#include "core/rewrite.hpp"
+
+namespace nfsteer::core {
+namespace {
+
+constexpr std::size_t kRecentFlows = 4096;    // 64 KiB: stays in the CPU's cache
+constexpr std::size_t kTrackedFlows = 65536;  // 1 MiB, touched only by `inspect` and `rewrite` services
+constexpr std::uint32_t kAnyAge_s = std::numeric_limits<std::uint32_t>::max();
+
+bool tracks_flows(Mode mode) { return mode == Mode::inspect || mode == Mode::rewrite; }
+
+}  // namespace
+
+Steering::Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters)
+    : random_(random), hash_seed_(hash_seed), counters_(counters), recent_(kRecentFlows), tracked_(kTrackedFlows) {}
+
+Verdict Steering::steer(const Snapshot& snapshot, QueueGroup group, QueuedBytes packet, std::uint32_t now_s) noexcept {
+  counters_[Event::packets].add();
+  const auto verdict = [&] {
+    ParsedPacket parsed;
+    switch (parse_packet(packet.bytes, packet.full_length, parsed)) {
+      case ParseOutcome::ok: break;
+      case ParseOutcome::malformed: counters_[Event::malformed].add(); return Verdict::accept;
+      case ParseOutcome::unsupported: counters_[Event::unsupported].add(); return Verdict::accept;
+    }
+    const SteeredService* steered = snapshot.find(parsed.flow);
+    if (steered == nullptr) {
+      counters_[Event::unmatched].add();
+      return Verdict::accept;
+    }
+    return group == QueueGroup::first ? steer_first(snapshot, *steered, parsed, packet, now_s)
+                                      : steer_later(snapshot, *steered, group, parsed, packet, now_s);
+  }();
+  counters_[verdict == Verdict::accept             ? Event::accepted
+            : verdict == Verdict::accept_rewritten ? Event::rewritten
+                                                   : Event::dropped]
+      .add();
+  return verdict;
+}
+
+Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& steered, const ParsedPacket& parsed,
+                              QueuedBytes packet, std::uint32_t now_s) noexcept {
+  const Service& service = steered.service;
+  // Queued just before a switch to `dnat`: the ladder behind the queue takes it.
+  if (service.mode == Mode::dnat) return Verdict::accept;
+
+  FlowCache& cache = tracks_flows(service.mode) ? tracked_ : recent_;
+  const std::uint64_t hash = parsed.flow.hash(hash_seed_);
+  if (const auto slot = cache.find(hash, now_s, kPinned_s)) {
+    const BackendPlace place = snapshot.place_of(*slot);
+    if (place.service == &steered && place.backend().weight > 0) {
+      counters_[Event::cache_hits].add();
+      count_packet(*slot, packet);
+      return rewrite(place, parsed, packet);
+    }
+  }
+
+  const auto index = steered.picker->pick(parsed.flow, service.backends, random_);
+  if (!index) return without_backend(steered);
+  // An index that names no backend must not hurt traffic: unchanged, the packet meets the ladder.
+  if (*index >= service.backends.size()) return Verdict::accept;
+
+  const std::uint32_t slot = steered.backend_slots[*index];
+  counters_.backends[slot].picks.add();
+  count_packet(slot, packet);
+  cache.store(hash, slot, now_s);
+  return rewrite({&steered, *index}, parsed, packet);
+}
+
+Verdict Steering::steer_later(const Snapshot& snapshot, const SteeredService& steered, QueueGroup group,
+                              const ParsedPacket& parsed, QueuedBytes packet, std::uint32_t now_s) noexcept {
+  const std::uint64_t hash = parsed.flow.hash(hash_seed_);
+  const auto slot = tracked_.find(hash, now_s, kAnyAge_s);
+  const BackendPlace place = slot ? snapshot.place_of(*slot) : BackendPlace{};
+  if (place.service != &steered) {
+    counters_[Event::cache_misses].add();
+    return Verdict::accept;
+  }
+  counters_[Event::cache_hits].add();
+  count_packet(*slot, packet);
+  return group == QueueGroup::rewrite ? rewrite(place, parsed, packet) : Verdict::accept;
+}
+
+Verdict Steering::without_backend(const SteeredService& steered) noexcept {
+  counters_[Event::no_backend].add();
+  counters_.services[steered.slot].no_backend.add();
+  // `reject` is the kernel's part: rules behind the queue answer for services without a backend.
+  return steered.service.on_no_backend == OnNoBackend::drop ? Verdict::drop : Verdict::accept;
+}
+
+Verdict Steering::rewrite(const BackendPlace& place, const ParsedPacket& parsed, QueuedBytes packet) noexcept {
+  // A payload that is not whole must not go back: the kernel would trim the packet to it.
+  if (packet.bytes.size() < packet.full_length) return Verdict::accept;
+  const Backend& backend = place.backend();
+  const auto state = packet.checksum_partial ? ChecksumState::partial : ChecksumState::complete;
+  const auto outcome =
+      rewrite_destination(packet.bytes, parsed, backend.address, place.service->service.port_at(backend), state);
+  return outcome == RewriteOutcome::rewritten ? Verdict::accept_rewritten : Verdict::accept;
+}
+
+void Steering::count_packet(std::uint32_t backend_slot, QueuedBytes packet) noexcept {
+  BackendCounters& backend = counters_.backends[backend_slot];
+  backend.packets.add();
+  backend.bytes.add(packet.full_length);
+}
+
+}  // namespace nfsteer::core

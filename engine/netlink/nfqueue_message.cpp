@@ -1,0 +1,163 @@
+#include "netlink/nfqueue_message.hpp"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+
+namespace nfsteer::netlink {
+namespace {
+
+constexpr int kPacketType = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET;
+
+nlmsghdr* start_config(std::span<std::uint8_t> buffer, std::uint16_t queue, std::uint32_t sequence) {
+  assert(buffer.size() >= kConfigBytesMax);
+  std::memset(buffer.data(), 0, kConfigBytesMax);  // libmnl 1.0.4 leaves padding as it finds it
+  nlmsghdr* header = nfq_nlmsg_put(reinterpret_cast<char*>(buffer.data()), NFQNL_MSG_CONFIG, queue);
+  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  header->nlmsg_seq = sequence;
+  return header;
+}
+
+template <typename T>
+T load(const std::uint8_t* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+bool load_be32(std::span<const std::uint8_t> value, std::uint32_t& out) {
+  if (value.size() != sizeof(std::uint32_t)) return false;
+  out = ntohl(load<std::uint32_t>(value.data()));
+  return true;
+}
+
+// Attributes are read here rather than through libmnl's getters: a call for each of five questions about each
+// of eight attributes costs more than the answers.
+bool read_attribute(unsigned type, std::span<std::uint8_t> value, QueuedPacket& packet, bool& has_header) {
+  switch (type) {
+    case NFQA_PACKET_HDR: {
+      if (value.size() < sizeof(nfqnl_msg_packet_hdr)) return false;
+      const auto header = load<nfqnl_msg_packet_hdr>(value.data());
+      packet.id = ntohl(header.packet_id);
+      packet.hw_protocol = ntohs(header.hw_protocol);
+      packet.hook = header.hook;
+      has_header = true;
+      return true;
+    }
+    case NFQA_IFINDEX_INDEV:
+      return load_be32(value, packet.indev);
+    case NFQA_IFINDEX_OUTDEV:
+      return load_be32(value, packet.outdev);
+    case NFQA_CAP_LEN:
+      return load_be32(value, packet.full_length);
+    case NFQA_SKB_INFO: {
+      std::uint32_t info = 0;
+      if (!load_be32(value, info)) return false;
+      packet.checksum_not_ready = (info & NFQA_SKB_CSUMNOTREADY) != 0;
+      packet.gso = (info & NFQA_SKB_GSO) != 0;
+      return true;
+    }
+    case NFQA_PAYLOAD:
+      packet.payload = value;
+      return true;
+    default:
+      return true;
+  }
+}
+
+// `body` is what follows the netlink header.
+bool read_packet(std::span<std::uint8_t> body, QueuedPacket& packet) {
+  if (body.size() < sizeof(nfgenmsg)) return false;
+  packet = QueuedPacket{};
+  packet.queue = ntohs(load<nfgenmsg>(body.data()).res_id);
+  bool has_header = false;
+  body = body.subspan(sizeof(nfgenmsg));
+  while (body.size() >= sizeof(nlattr)) {
+    const auto attribute = load<nlattr>(body.data());
+    if (attribute.nla_len < sizeof(nlattr) || attribute.nla_len > body.size()) return false;
+    const auto value = body.subspan(sizeof(nlattr), attribute.nla_len - sizeof(nlattr));
+    if (!read_attribute(attribute.nla_type & NLA_TYPE_MASK, value, packet, has_header)) return false;
+    body = body.subspan(std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), body.size()));
+  }
+  // The kernel names the full length only where it copied less.
+  packet.full_length = std::max(packet.full_length, static_cast<std::uint32_t>(packet.payload.size()));
+  return has_header;
+}
+
+MessageKind read_error(std::span<const std::uint8_t> body, int& error) {
+  if (body.size() < sizeof(std::int32_t)) return MessageKind::malformed;
+  const auto code = load<std::int32_t>(body.data());
+  if (code == 0) return MessageKind::ack;
+  constexpr int kErrnoMax = 4095;  // include/linux/err.h
+  if (code > 0 || code < -kErrnoMax) return MessageKind::malformed;
+  error = -code;
+  return MessageKind::error;
+}
+
+}  // namespace
+
+std::size_t build_bind(std::span<std::uint8_t> buffer, const BindRequest& request, std::uint32_t sequence) {
+  assert(request.copy_range > 0 && request.copy_range <= kCopyRangeMax && request.length_max > 0);
+  nlmsghdr* header = start_config(buffer, request.queue, sequence);
+  nfq_nlmsg_cfg_put_cmd(header, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+  nfq_nlmsg_cfg_put_params(header, NFQNL_COPY_PACKET, static_cast<int>(request.copy_range));
+  nfq_nlmsg_cfg_put_qmaxlen(header, request.length_max);
+  const std::uint32_t flags =
+      (request.gso ? NFQA_CFG_F_GSO : 0U) | (request.fail_open ? NFQA_CFG_F_FAIL_OPEN : 0U);
+  mnl_attr_put_u32(header, NFQA_CFG_FLAGS, htonl(flags));
+  mnl_attr_put_u32(header, NFQA_CFG_MASK, htonl(NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN));
+  return header->nlmsg_len;
+}
+
+std::size_t build_unbind(std::span<std::uint8_t> buffer, std::uint16_t queue, std::uint32_t sequence) {
+  nlmsghdr* header = start_config(buffer, queue, sequence);
+  nfq_nlmsg_cfg_put_cmd(header, AF_UNSPEC, NFQNL_CFG_CMD_UNBIND);
+  return header->nlmsg_len;
+}
+
+std::size_t build_probe(std::span<std::uint8_t> buffer, std::uint32_t sequence) {
+  nlmsghdr* header = start_config(buffer, 0, sequence);
+  nfq_nlmsg_cfg_put_cmd(header, AF_INET, NFQNL_CFG_CMD_PF_BIND);
+  return header->nlmsg_len;
+}
+
+bool MessageReader::next(Message& message) {
+  if (rest_.empty()) return false;
+  message.error = 0;
+  message.sequence = 0;
+  nlmsghdr header{};
+  if (rest_.size() >= sizeof header) header = load<nlmsghdr>(rest_.data());
+  if (header.nlmsg_len < sizeof header || header.nlmsg_len > rest_.size()) {
+    message.kind = MessageKind::malformed;
+    rest_ = {};
+    return true;
+  }
+  const auto body = rest_.subspan(sizeof header, header.nlmsg_len - sizeof header);
+  message.sequence = header.nlmsg_seq;
+  switch (header.nlmsg_type) {
+    case kPacketType:
+      message.kind = read_packet(body, message.packet) ? MessageKind::packet : MessageKind::malformed;
+      break;
+    case NLMSG_ERROR:
+      message.kind = read_error(body, message.error);
+      break;
+    case NLMSG_OVERRUN:
+      message.kind = MessageKind::overrun;
+      break;
+    default:
+      message.kind = MessageKind::other;
+      break;
+  }
+  rest_ = rest_.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), rest_.size()));
+  return true;
+}
+
+}  // namespace nfsteer::netlink
