@@ -1,0 +1,21 @@
+// Names for chains: short enough for the kernel, readable, stable from one plan to the next, unique within a
+// table.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace nfsteer::rules {
+
+class ChainNames {
+ public:
+  // "NFSTEER-<start of readable>-<hash of identity>", at most kChainNameMax characters. The same identity
+  // gets the same name in every plan, unless two of one table hash alike; then the later asked gets another.
+  std::string make(std::string_view readable, std::string_view identity);
+
+ private:
+  std::set<std::string, std::less<>> taken_;
+};
+
+}  // namespace nfsteer::rules

@@ -1,0 +1,84 @@
+#include "plan/ladder.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+#include <span>
+#include <vector>
+
+namespace nfsteer::rules {
+
+namespace {
+
+using Backends = std::span<const core::Backend>;
+
+std::uint64_t weight_of(Backends backends) {
+  return std::accumulate(
+      backends.begin(), backends.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const core::Backend& backend) { return sum + backend.weight; });
+}
+
+class LadderBuilder {
+ public:
+  LadderBuilder(const core::Service& service, ChainNames& names, std::map<std::string, Chain>& chains)
+      : service_(service), names_(names), chains_(chains) {}
+
+  // `first` is the place of `backends` among all usable ones: together with the count it names the chain.
+  std::string add(Backends backends, std::size_t first) {
+    std::string name = names_.make(service_.name, "ladder " + service_.name + ' ' + std::to_string(first) +
+                                                      ' ' + std::to_string(backends.size()));
+    Chain chain;
+    std::uint64_t rest = weight_of(backends);
+    const std::size_t choices = std::min(backends.size(), kLadderWidth);
+    for (std::size_t i = 0; i < choices; ++i) {
+      const std::size_t begin = backends.size() * i / choices;
+      const std::size_t end = backends.size() * (i + 1) / choices;
+      const Backends below = backends.subspan(begin, end - begin);
+      Rule rule;
+      if (below.size() == 1) {
+        rule = dnat(below.front());
+      } else {
+        rule.target = Goto{add(below, first + begin)};
+      }
+      const std::uint64_t weight = weight_of(below);
+      if (i + 1 < choices) rule.matches.emplace_back(Statistic{probability(weight, rest)});
+      rest -= weight;
+      chain.push_back(std::move(rule));
+    }
+    chains_.emplace(name, std::move(chain));
+    return name;
+  }
+
+ private:
+  Rule dnat(const core::Backend& backend) const {
+    const bool other_port = backend.port != 0 && backend.port != service_.port;
+    // iptables-restore takes a port only in a rule that names the protocol.
+    return {.destination = {},
+            .protocol = other_port ? service_.protocol : core::Protocol::any,
+            .matches = {},
+            .target = Dnat{backend.address, other_port ? backend.port : std::uint16_t{0}}};
+  }
+
+  const core::Service& service_;
+  ChainNames& names_;
+  std::map<std::string, Chain>& chains_;
+};
+
+}  // namespace
+
+std::uint32_t probability(std::uint64_t part, std::uint64_t whole) {
+  assert(part > 0 && part < whole && whole < (std::uint64_t{1} << 32));
+  const std::uint64_t nearest = (part * Statistic::kOne + whole / 2) / whole;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(nearest, 1, Statistic::kOne - 1));
+}
+
+std::string add_ladder(const core::Service& service, ChainNames& names,
+                       std::map<std::string, Chain>& chains) {
+  std::vector<core::Backend> usable;
+  std::copy_if(service.backends.begin(), service.backends.end(), std::back_inserter(usable),
+               [](const core::Backend& backend) { return backend.weight > 0; });
+  assert(!usable.empty());
+  return LadderBuilder(service, names, chains).add(usable, 0);
+}
+
+}  // namespace nfsteer::rules

@@ -1,0 +1,35 @@
+// The rules of one service in each table. The tree above them (plan/dispatch_tree.hpp) only finds them
+// sooner: each rule tests VIP, protocol and port itself and carries the service's name as its comment.
+//
+// `wider`: the less specific services on the same VIP that would take this service's packets if it did not
+// exist. Where one of them would still get hold of a packet, a RETURN keeps it out.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/service.hpp"
+#include "plan/rule_set.hpp"
+
+namespace nfsteer::rules {
+
+using WiderServices = std::span<const core::Service* const>;
+
+// mangle: what the engine gets to see. Queue chains are named by queue_chain_name().
+std::vector<Rule> queue_rules(const core::Service& service, WiderServices wider);
+
+// nat, destination: first the binding of connections that the engine has steered, one rule per port that
+// backends listen on, then the way to the ladder. Bindings name weight 0 backends as well, and stay without
+// any usable backend: packets steered to them may still be on their way. No `ladder`: no usable backend.
+std::vector<Rule> translation_rules(const core::Service& service, WiderServices wider,
+                                    const std::optional<std::string>& ladder);
+
+// nat, source: the client's address is replaced where the service asks for it.
+std::vector<Rule> masquerade_rules(const core::Service& service, WiderServices wider);
+
+// filter: new connections to a service that has no usable backend. Those of others are translated by then.
+std::vector<Rule> no_backend_rules(const core::Service& service, WiderServices wider);
+
+}  // namespace nfsteer::rules
