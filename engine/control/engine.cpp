@@ -52,6 +52,16 @@ std::vector<Service> bound_by_both(const std::vector<Service>& current, const st
   return both;
 }
 
+// In every address family that the services use.
+core::Result<bool> can_spread_by_port(const std::vector<Service>& services) {
+  for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) {
+    if (std::ranges::none_of(services, [&](const Service& each) { return each.vip.family() == family; })) continue;
+    const auto spread = rules::can_spread_by_port(family);
+    if (!spread || !*spread) return spread;
+  }
+  return true;
+}
+
 std::string endpoint_text(const Backend& backend) {
   const std::string address = backend.address.to_string();
   if (backend.port == 0) return address;
@@ -76,10 +86,6 @@ core::Result<std::unique_ptr<Engine>> Engine::start(config::Config config, Sourc
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
   std::unique_ptr<Engine> engine(new Engine(std::move(config), std::move(source), layout, std::move(*interfaces)));
-  const auto spread = rules::can_spread_by_port(core::Family::ipv4);
-  if (!spread) return tl::unexpected(spread.error());
-  engine->plan_options_.spread_by_port = *spread;
-  if (!*spread) spdlog::warn("this kernel has no bpf match (xt_bpf): all connections of one client go to one worker");
 
   const std::uint64_t seed = engine->settings_.seed.value_or(std::random_device{}() * 0x100000001ULL);
   for (unsigned index = 0; index < layout.workers; ++index) {
@@ -103,8 +109,7 @@ Engine::~Engine() {
 core::Result<void> Engine::stop() {
   if (!running_) return {};
   running_ = false;
-  plan_options_.queueing = false;
-  auto unqueued = rules_.apply(rules::plan(services_, layout_, plan_options_));
+  auto unqueued = rules_.apply(rules::plan(services_, layout_, {.queueing = false}));
   if (!unqueued) spdlog::error("the queue rules stay: {}", unqueued.error().line());
   wait_for_empty_queues();
   workers_.clear();
@@ -126,7 +131,9 @@ void Engine::wait_for_empty_queues() {
 }
 
 core::Result<void> Engine::change_services(std::vector<Service> wanted) {
-  const rules::RuleSet planned = rules::plan(wanted, layout_, plan_options_);
+  const auto spread = can_spread_by_port(wanted);
+  if (!spread) return tl::unexpected(spread.error());
+  const rules::RuleSet planned = rules::plan(wanted, layout_, {.spread_by_port = *spread});
   if (auto probed = rules::probe(planned); !probed) return probed;
   published_.publish(make_snapshot(bound_by_both(services_, wanted)));
   auto applied = rules_.apply(planned);

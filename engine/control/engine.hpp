@@ -24,7 +24,6 @@
 #include "core/result.hpp"
 #include "iptc/applier.hpp"
 #include "netlink/interfaces.hpp"
-#include "plan/plan.hpp"
 
 namespace nfsteer::control {
 
@@ -65,7 +64,6 @@ class Engine {
   config::Engine settings_;
   Source source_;
   core::QueueLayout layout_;
-  rules::PlanOptions plan_options_;
   rules::Applier rules_;
   std::vector<core::Service> services_;  // what the rules in the kernel stand for
   SlotTable<std::string> service_slots_;
