@@ -1,0 +1,213 @@
+#!/usr/bin/env bash
+# All tests. Ends with the line "N passed, N failed, N skipped"; exit 0 only if none failed.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+stages_all=(unit netns demo fuzz sanitizers docker)
+
+usage() {
+  cat <<'TEXT'
+usage: tests/run.sh [--quick] [--only STAGE]... [-k FILTER] [--fuzz-seconds N]
+
+  --quick           the stages unit and netns
+  --only STAGE      this stage; may be repeated:
+                      unit         format, build with g++, unit tests
+                      netns        real traffic in network namespaces
+                      demo         docker/demo.sh with network namespaces
+                      fuzz         build with clang, each fuzz target for some seconds
+                      sanitizers   unit tests and a namespace run with ASan + UBSan, unit tests with TSan
+                      docker       docker/demo.sh with containers of a private Docker engine
+  -k FILTER         only unit and namespace tests whose name contains FILTER
+  --fuzz-seconds N  per fuzz target, default 20
+TEXT
+}
+
+die() { echo "run.sh: $*" >&2; exit "${2:-1}"; }
+
+stages=() filter='' fuzz_seconds=20
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --quick) stages+=(unit netns) ;;
+    --only)
+      [[ " ${stages_all[*]} " == *" ${2:-} "* ]] || die "--only: no stage '${2:-}'; there are ${stages_all[*]}" 2
+      stages+=("$2")
+      shift ;;
+    -k) filter=${2:?-k needs a filter}; shift ;;
+    --fuzz-seconds) fuzz_seconds=${2:?--fuzz-seconds needs a number}; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; die "unknown argument $1" 2 ;;
+  esac
+  shift
+done
+[[ ${#stages[@]} -gt 0 ]] || stages=("${stages_all[@]}")
+wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
+[[ $(id -u) -eq 0 ]] || die "needs root for network namespaces, packages and rules; run: sudo tests/run.sh"
+
+results=$PWD/build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+passed=0 failed=0 skipped=0 child=
+export PYTHONDONTWRITEBYTECODE=1
+python=/usr/bin/python3  # the one that the packages belong to
+trap '[[ -z $child ]] || { kill "$child" 2>/dev/null; wait "$child"; }; exit 130' INT TERM HUP
+
+# run LOG SECONDS COMMAND...: in a process group of its own, so that a time-out ends all of it.
+run() {
+  local log=$1 limit=$2 status=0
+  shift 2
+  timeout --kill-after=20 "$limit" "$@" >"$log" 2>&1 </dev/null &
+  child=$!
+  wait "$child" || status=$?
+  child=
+  [[ $status -ne 124 ]] || echo "run.sh: not done after $limit s" >>"$log"
+  return "$status"
+}
+
+report() { printf '%-8s %s (%s s)\n' "$1" "$2" "$3"; }
+
+# check NAME SECONDS COMMAND...: one test, passed if the command succeeds.
+check() {
+  local name=$1 start=$SECONDS log=$results/${1//[ \/]/_}.log
+  if run "$log" "${@:2}"; then
+    passed=$((passed + 1))
+    report ok "$name" $((SECONDS - start))
+  else
+    failed=$((failed + 1))
+    report FAILED "$name" $((SECONDS - start))
+    tail -n 60 "$log" | sed 's/^/      /'
+    return 1
+  fi
+}
+
+skip() { skipped=$((skipped + 1)); printf '%-8s %s: %s\n' skipped "$1" "$2"; }
+
+# suite NAME SECONDS COMMAND...: many tests; the command writes them to the JUnit file $results/NAME.xml.
+suite() {
+  local name=$1 start=$SECONDS status=0 summary counts
+  local log=$results/$name.log
+  run "$log" "${@:2}" || status=$?
+  summary=$("$python" tests/support/junit.py "$results/$name.xml" 2>/dev/null) || summary="0 0 0"
+  read -ra counts <<<"${summary%%$'\n'*}"
+  # Ended badly without a failed test: a crash, a sanitizer's report, a time-out. 5 is pytest's "no test selected".
+  if [[ $status -ne 0 && ${counts[1]} -eq 0 && ! ( $status -eq 5 && -n $filter ) ]]; then
+    counts[1]=1
+    summary+=$'\n'"    FAILED   $name as a whole: exit status $status"$'\n'$(tail -n 60 "$log" | sed 's/^/      /')
+  fi
+  passed=$((passed + counts[0])) failed=$((failed + counts[1])) skipped=$((skipped + counts[2]))
+  report "$([[ ${counts[1]} -eq 0 ]] && echo ok || echo FAILED)" \
+    "$name: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped" $((SECONDS - start))
+  tail -n +2 <<<"$summary"
+}
+
+# build PRESET [CMAKE ARGUMENT...] -- [TARGET...]: as one test.
+build() {
+  local preset=$1 configure=()
+  shift
+  while [[ $1 != -- ]]; do configure+=("$1"); shift; done
+  shift
+  # shellcheck disable=SC2016  # the inner shell's
+  check "build $preset" 1500 bash -c 'preset=$1; shift; n=$1; shift
+    cmake --preset "$preset" "${@:1:n}" && cmake --build "build/$preset" --target "${@:n+1}"' \
+    build "$preset" "${#configure[@]}" "${configure[@]}" "$@"
+}
+
+# The address layout that the sanitizers of these compilers know: newer kernels randomize more bits than they expect.
+fixed_addresses=()
+if setarch --addr-no-randomize true 2>/dev/null; then fixed_addresses=(setarch --addr-no-randomize); fi
+
+unit_tests() {  # preset
+  local program name count=0
+  for program in build/"$1"/tests/unit/unit_*; do
+    [[ -f $program && -x $program ]] || continue
+    name=$1-${program##*/}
+    suite "$name" 600 "${fixed_addresses[@]}" "$program" --gtest_output="xml:$results/$name.xml" \
+      ${filter:+"--gtest_filter=*$filter*"}
+    count=$((count + 1))
+  done
+  [[ $count -gt 0 ]] || check "$1 has unit tests" 1 false
+}
+
+namespace_tests() {  # name engine pytest-arguments
+  suite "$1" 1500 env NFSTEER_BIN="$2" "${fixed_addresses[@]}" "$python" -m pytest -p no:cacheprovider -ra \
+    --junitxml="$results/$1.xml" ${filter:+-k "$filter"} "${@:3}" tests/netns
+}
+
+formatted() {
+  find engine rules tests bindings bench -name '*.[ch]pp' -print0 2>/dev/null |
+    xargs -0 clang-format --dry-run --Werror
+}
+export -f formatted
+
+echo "== packages"
+docker/install.sh build client server hosts test
+if wanted docker; then docker/install.sh docker; fi
+
+release=no
+if wanted unit || wanted netns || wanted demo; then
+  echo "== build with g++"
+  build release -DNFSTEER_TESTS=ON -- all && release=yes
+fi
+if wanted unit; then
+  echo "== unit"
+  check "clang-format" 120 bash -c formatted || true
+  if [[ $release == yes ]]; then unit_tests release; else skip "unit tests" "the build failed"; fi
+fi
+if wanted netns; then
+  echo "== network namespaces"
+  if [[ $release == yes ]]; then
+    namespace_tests netns "$PWD/build/release/engine/nfsteer"
+  else
+    skip "namespace tests" "the build failed"
+  fi
+fi
+if wanted demo; then
+  echo "== demo in network namespaces"
+  if [[ $release == yes ]]; then
+    suite demo 900 "$python" -m pytest -p no:cacheprovider -ra --junitxml="$results/demo.xml" -m 'not docker' tests/docker
+  else
+    skip "demo" "the build failed"
+  fi
+fi
+
+# One build with clang serves four ends: the second compiler's warnings, the fuzz targets, and the unit tests and the
+# engine with ASan + UBSan.
+clang=no
+if wanted fuzz || wanted sanitizers; then
+  echo "== build with clang, ASan and UBSan"
+  build fuzz -DNFSTEER_TESTS=ON -- all && clang=yes
+fi
+if wanted fuzz; then
+  echo "== fuzz"
+  if [[ $clang == yes ]]; then
+    for program in build/fuzz/tests/fuzz/fuzz_*; do
+      [[ -f $program && -x $program ]] || continue
+      name=${program##*/}
+      mkdir -p "$results/$name"
+      check "$name for $fuzz_seconds s" $((fuzz_seconds + 120)) "${fixed_addresses[@]}" "$program" \
+        -max_total_time="$fuzz_seconds" -print_final_stats=1 -artifact_prefix="$results/$name-" \
+        "$results/$name" "tests/fuzz/corpus/${name#fuzz_}" || true
+    done
+  else
+    skip "fuzz targets" "the build failed"
+  fi
+fi
+if wanted sanitizers; then
+  echo "== sanitizers"
+  if [[ $clang == yes ]]; then
+    unit_tests fuzz
+    namespace_tests netns-asan "$PWD/build/fuzz/engine/nfsteer" -m smoke
+  else
+    skip "unit and namespace tests with ASan and UBSan" "the build failed"
+  fi
+  if build tsan -- tests/unit/all; then unit_tests tsan; else skip "unit tests with TSan" "the build failed"; fi
+fi
+
+if wanted docker; then
+  echo "== demo in containers"
+  suite docker 1500 tests/docker/private-dockerd.sh "$python" -m pytest -p no:cacheprovider -ra \
+    --junitxml="$results/docker.xml" -m docker tests/docker
+fi
+
+echo "== $((SECONDS / 60)) min $((SECONDS % 60)) s; logs in build/test-results"
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 ]]
