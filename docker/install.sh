@@ -49,7 +49,8 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 echo "installing: ${missing[*]}"
 log=$(mktemp)
-if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"; } \
+     </dev/null >"$log" 2>&1; then
   tail -n 15 "$log" >&2
   rm -f "$log"
   fail "apt-get could not install them (above: its last lines)"

@@ -133,8 +133,10 @@ namespace_tests() {  # name engine pytest-arguments
 }
 
 formatted() {
-  find engine rules tests bindings bench -name '*.[ch]pp' -print0 2>/dev/null |
-    xargs -0 clang-format --dry-run --Werror
+  local files
+  files=$(find engine rules tests bindings bench -name '*.[ch]pp' -print0 2>/dev/null |
+          xargs -0 clang-format --dry-run 2>&1 | grep -oE '^[^:]+:[0-9]+:' | sort -u)
+  [[ -z $files ]] || { printf 'clang-format -i would change:\n%s\n' "$files"; return 1; }
 }
 export -f formatted
 
@@ -163,7 +165,8 @@ fi
 if wanted demo; then
   echo "== demo in network namespaces"
   if [[ $release == yes ]]; then
-    suite demo 900 "$python" -m pytest -p no:cacheprovider -ra --junitxml="$results/demo.xml" -m 'not docker' tests/docker
+    suite demo 900 "$python" -m pytest -p no:cacheprovider -ra \
+      --junitxml="$results/demo.xml" -m 'not docker' tests/docker
   else
     skip "demo" "the build failed"
   fi

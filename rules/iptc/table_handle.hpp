@@ -90,13 +90,26 @@ class TableHandle {
   bool flush_chain(const std::string& chain) { return Tables::flush_chain(chain.c_str(), get()) != 0; }
   bool create_chain(const std::string& chain) { return Tables::create_chain(chain.c_str(), get()) != 0; }
   bool delete_chain(const std::string& chain) { return Tables::delete_chain(chain.c_str(), get()) != 0; }
-  bool commit() { return Tables::commit(get()) != 0; }
+  bool commit() { return keep_policy_counters() && Tables::commit(get()) != 0; }
 
  private:
   struct Free {
     void operator()(xtc_handle* handle) const { Tables::free(handle); }
   };
   explicit TableHandle(xtc_handle* handle) : handle_(handle) {}
+
+  // libiptc starts the policy counters of built-in chains anew with every commit (COUNTER_MAP_ZEROED), unless
+  // they are set. What the policies count between our reading and the commit is lost; rules lose nothing.
+  bool keep_policy_counters() {
+    for (const std::string& chain : chains()) {
+      if (!is_built_in(chain)) continue;
+      xt_counters counters{};
+      const char* policy = Tables::policy_of(chain.c_str(), &counters, get());
+      if (policy == nullptr || Tables::set_policy(chain.c_str(), policy, &counters, get()) == 0) return false;
+    }
+    return true;
+  }
+
   xtc_handle* get() const { return handle_.get(); }
 
   std::unique_ptr<xtc_handle, Free> handle_;

@@ -63,6 +63,8 @@ struct Ipv4Tables {
   static constexpr auto flush_chain = iptc_flush_entries;
   static constexpr auto create_chain = iptc_create_chain;
   static constexpr auto delete_chain = iptc_delete_chain;
+  static constexpr auto policy_of = iptc_get_policy;
+  static constexpr auto set_policy = iptc_set_policy;
   static constexpr auto commit = iptc_commit;
   static constexpr auto error_text = iptc_strerror;
 };
@@ -84,6 +86,8 @@ struct Ipv6Tables {
   static constexpr auto flush_chain = ip6tc_flush_entries;
   static constexpr auto create_chain = ip6tc_create_chain;
   static constexpr auto delete_chain = ip6tc_delete_chain;
+  static constexpr auto policy_of = ip6tc_get_policy;
+  static constexpr auto set_policy = ip6tc_set_policy;
   static constexpr auto commit = ip6tc_commit;
   static constexpr auto error_text = ip6tc_strerror;
 };

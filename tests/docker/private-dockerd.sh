@@ -50,7 +50,10 @@ start() {
   [[ $(id -u) -eq 0 ]] || { reason="only root can start one"; return 1; }
   grep -qw overlay /proc/filesystems || { reason="the kernel has no overlay file system"; return 1; }
   dir=$(mktemp -d /tmp/nfsteer-dockerd.XXXXXX)
-  ip netns add "$netns" 2>"$dir/log" || { reason="no network namespace can be made: $(tail -n 1 "$dir/log")"; return 1; }
+  ip netns add "$netns" 2>"$dir/log" || {
+    reason="no network namespace can be made: $(tail -n 1 "$dir/log")"
+    return 1
+  }
 
   slirp4netns --configure --mtu=1500 --disable-host-loopback --netns-type=path "/run/netns/$netns" tap0 \
     >"$dir/uplink.log" 2>&1 &

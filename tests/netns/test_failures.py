@@ -1,0 +1,334 @@
+"""When things go wrong: crashes, stops under load, full queues, a second engine.
+
+    local:   client 10.0.0.10 (engine) --+-- server1 10.0.0.20      VIP 10.0.0.40
+                                         +-- server2 10.0.0.30
+
+    routed:  client 10.1.0.10 -- 10.1.0.1 gateway (engine) 10.0.0.1 --+-- server1, server2      VIP 10.9.0.40
+"""
+
+import collections
+import errno
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from support import seccomp, tables
+from support.engine import MODES, service
+from support.poll import wait_until
+from support.stats import assert_shares
+from support.traffic import HttpConnection, Load, Transfer, ask, http_names, udp_flow, udp_names
+
+EVEN = {"server1": 1, "server2": 1}
+WEIGHTS = {"server1": 1, "server2": 3}
+KINDS = pytest.mark.parametrize("kind", ["local", "routed"])
+QUEUED = pytest.mark.parametrize("mode", ["connection", "inspect", "rewrite"])
+
+
+class UnderLoad:
+    """Transfers, kept connections and new ones, all running."""
+
+    def __init__(self, top):
+        vip = top.vip[4]
+        self.transfers = [Transfer(top.client, vip) for _ in range(2)]
+        self.kept = Load(top.client, vip, keep_alive=True, threads=2, pause=0.005)
+        self.new = Load(top.client, vip, threads=2, pause=0.002)
+        self.more("load is running")
+
+    def more(self, what, requests=60):
+        new, kept = self.new.done + requests, self.kept.done + 20
+        wait_until(lambda: self.new.failures or self.kept.failures or (self.new.done >= new and self.kept.done >= kept),
+                   what, seconds=20)
+
+    def finish(self, note):
+        for transfer in self.transfers:
+            transfer.result()
+        self.kept.stop().assert_flawless(f"{note}: kept connections")
+        self.new.stop().assert_flawless(f"{note}: new connections")
+
+
+@KINDS
+@QUEUED
+def test_kill_9_under_load_and_restart(lab, kind, mode):
+    """Open connections go on, new ones take the ladder, and the next engine takes over without losing one."""
+    top = lab.topology(kind)
+    engine = lab.web(top, mode=mode)
+    load = UnderLoad(top)
+    engine.kill9()
+    load.more("requests go on without an engine")
+    assert_shares(http_names(top.client, top.vip[4], requests=200), WEIGHTS, "the ladder alone")
+    engine.start()
+    load.more("requests go on with the next engine")
+    picks = engine.service()["picks"]
+    assert_shares(http_names(top.client, top.vip[4], requests=200), WEIGHTS, "the next engine")
+    assert engine.service()["picks"] >= picks + 200
+    load.finish("kill -9 and restart")
+
+
+@KINDS
+@QUEUED
+def test_sigterm_under_load_that_keeps_the_ladder_fails_no_request(lab, kind, mode):
+    top = lab.topology(kind)
+    engine = lab.web(top, mode=mode, engine={"on_stop": "keep"})
+    load = UnderLoad(top)
+    retransmitted = top.client.counter("TcpExt.TCPSynRetrans")
+    engine.stop()
+    load.more("requests go on after the stop")
+    engine.start()
+    load.more("requests go on after the start")
+    load.finish("stop and start")
+    assert top.client.counter("TcpExt.TCPSynRetrans") == retransmitted, "a stop or start lost SYNs"
+
+
+@KINDS
+@pytest.mark.parametrize("mode", MODES)
+def test_sigterm_under_load_that_removes_the_rules_spares_what_had_begun(lab, kind, mode):
+    """Every request started before the stop, and every open connection; only later ones find the VIP gone.
+
+    Conntrack, which carries them, works in a network namespace only while some rule asks for it; where ours were the
+    only ones, removing them ends every translation. So this host has another, as one with a stateful firewall does.
+    """
+    top = lab.topology(kind)
+    top.engine_host.run("iptables-legacy", "-w", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID")
+    engine = lab.web(top, mode=mode)
+    load = UnderLoad(top)
+    stopped = time.monotonic()
+    engine.stop()
+    kept = load.kept.done
+    wait_until(lambda: load.kept.done > kept + 40 or load.kept.failures, "kept connections go on")
+    for transfer in load.transfers:
+        transfer.result()
+    load.kept.stop().assert_flawless("kept connections")
+    load.new.stop()
+    early = [failure for failure in load.new.failures if failure.started < stopped]
+    assert not early, f"{len(early)} requests that had begun failed: {early[0]}"
+    assert not tables.ours(top.engine_host)
+
+
+def test_sigint_stops_as_sigterm_does_and_sighup_reloads(lab):
+    top = lab.topology()
+    engine = lab.web(top)
+    engine.configure([service("web", top.vip[4], [top.backend(2)], protocol="tcp", port=80)])
+    engine.process.signal(signal.SIGHUP)
+    wait_until(lambda: len(engine.service()["backends"]) == 1, "the reload")
+    assert http_names(top.client, top.vip[4], requests=20) == {"server2": 20}
+    engine.file.write_text("services: [nonsense")
+    engine.process.signal(signal.SIGHUP)
+    refused = engine.command("reload")
+    assert refused.code == 2 and str(engine.file) in refused.stderr, refused
+    assert http_names(top.client, top.vip[4], requests=20) == {"server2": 20}, "a bad file changes nothing"
+    engine.stop(with_signal=signal.SIGINT)
+
+
+def test_reloads_under_load_break_nothing(lab):
+    top = lab.topology("routed")
+    engine = lab.web(top)
+    load = UnderLoad(top)
+    for number in range(8):
+        engine.configure([service("web", top.vip[4], [{"address": top.backend(1), "weight": 1 + number},
+                                                      {"address": top.backend(2), "port": 8080 if number % 2 else 80}],
+                                  protocol="tcp", port=80, mode=MODES[number % 4]),
+                          *([service("other", "10.9.0.41", [top.backend(1)])] if number % 3 else [])])
+        engine.reload()
+        load.more("requests go on", 30)
+    load.finish("reloads")
+
+
+@KINDS
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_full_queue_falls_through_to_the_ladder_and_is_counted(lab, kind, family):
+    top = lab.topology(kind)
+    engine = lab.web(top, family, weights=(1, 1), engine={"queue_length": 4, "queues": 1})
+    engine.freeze()
+    tasks = [top.client.spawn(lambda: ask(top.vip[family])[0]) for _ in range(60)]
+    wait_until(lambda: sum(not task.is_alive() for task in tasks) >= 60 - 4, "all but those in the queue are answered")
+    engine.thaw()
+    names = collections.Counter(task.result() for task in tasks)
+    assert_shares(names, EVEN, "through the ladder")
+    web = engine.service()
+    # Up to four SYNs waited in the queue, and each sent again finds it full as well.
+    assert web["ladder"] >= 60 - 4, f"{web['ladder']} through the ladder, {web['picks']} picks"
+    assert http_names(top.client, top.vip[family], requests=40).total() == 40
+    assert engine.service()["ladder"] == web["ladder"], "with room in the queue the ladder is not used"
+
+
+SO_RCVBUF, SO_RCVBUFFORCE = 8, 33
+
+
+@pytest.mark.smoke
+@pytest.mark.skipif(not seccomp.SUPPORTED, reason=seccomp.REASON)
+def test_a_receive_overflow_never_ends_the_engine(lab):
+    """The engine gets the small buffer that the kernel starts with, and more packets than fit, while it does not read."""
+    top = lab.topology(udp=True)
+    small = seccomp.refuse(*(("setsockopt", {1: socket.SOL_SOCKET, 2: option}, errno.EPERM)
+                             for option in (SO_RCVBUF, SO_RCVBUFFORCE)))
+    engine = lab.engine(top, [service("all", top.vip[4], [top.backend(1), top.backend(2)])], preexec=small,
+                        engine={"queue_length": 4096, "queues": 1})
+    data = b"x" * 1400
+    with top.client.inside():
+        for _ in range(3):
+            picked = engine.service("all")
+            engine.freeze()
+            flows = [udp_flow(top.vip[4]) for _ in range(600)]
+            for flow in flows:
+                flow.send(data)
+            waiting = sum(queue["waiting"] for queue in queue_lines(top.client))
+            assert 0 < waiting < 600, "no overflow happened: the test proves nothing"
+            engine.thaw()
+            for flow in flows:
+                assert flow.recv(2000).endswith(data)
+                flow.close()
+            now = engine.service("all")
+            assert now["picks"] - picked["picks"] == waiting
+            assert now["ladder"] - picked["ladder"] == 600 - waiting, "those that found no room took the ladder"
+    assert sum(udp_names(top.client, top.vip[4], flows=100).values()) == 100
+    with top.client.inside():
+        ask(top.vip[4])
+
+
+def queue_lines(host):
+    """/proc/net/netfilter/nfnetlink_queue: number, port id, waiting, copy mode, range, dropped, user dropped, id."""
+    for line in host.read("/proc/net/netfilter/nfnetlink_queue").splitlines():
+        words = line.split()
+        yield {"queue": int(words[0]), "owner": int(words[1]), "waiting": int(words[2])}
+
+
+def test_a_second_engine_names_the_owner_of_the_queue_and_leaves(lab):
+    top = lab.topology()
+    first = lab.web(top)
+    before = tables.save(top.client, counters=False)
+    load = Load(top.client, top.vip[4], threads=1, pause=0.005)
+    second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False).launch()
+    outcome = second.outcome()
+    assert outcome.code == 1, outcome
+    line = outcome.stderr.strip().splitlines()[-1]
+    assert line.startswith("nfsteer: ") and "queue 0" in line and str(first.pid) in line, line
+    assert tables.save(top.client, counters=False) == before
+    picks = first.service()["picks"]
+    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+    assert first.service()["picks"] >= picks + 100
+    load.stop().assert_flawless("beside a second engine")
+
+
+def test_a_second_engine_on_the_control_socket_leaves(lab):
+    top = lab.topology()
+    first = lab.web(top)
+    before = tables.save(top.client, counters=False)
+    second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False,
+                        engine={"queue_base": 500})
+    second.control = first.control
+    outcome = second.launch().outcome()
+    assert outcome.code == 1, outcome
+    assert first.control in outcome.stderr.strip().splitlines()[-1], outcome
+    assert tables.save(top.client, counters=False) == before
+    assert first.status()["pid"] == first.pid, "the first one's socket still answers"
+
+
+def test_a_file_that_is_no_socket_is_not_taken_for_one(lab):
+    top = lab.topology(web=False)
+    engine = lab.web(top, start=False)
+    with open(engine.control, "w") as file:
+        file.write("precious")
+    outcome = engine.launch().outcome()
+    assert outcome.code == 1 and engine.control in outcome.stderr, outcome
+    with open(engine.control) as file:
+        assert file.read() == "precious"
+    assert not tables.ours(top.client)
+
+
+def test_the_socket_of_a_killed_engine_is_replaced_and_private(lab):
+    top = lab.topology(web=False)
+    engine = lab.web(top)
+    engine.kill9()
+    assert os.path.exists(engine.control)
+    engine.start()
+    assert engine.status()["pid"] == engine.pid
+    assert os.stat(engine.control).st_mode & 0o777 == 0o660
+    engine.stop()
+    assert not os.path.exists(engine.control)
+
+
+def test_two_engines_with_queues_of_their_own_share_a_host(lab):
+    """Different namespaces, one machine: queues and tables belong to the namespace."""
+    tops = [lab.topology(), lab.topology()]
+    engines = [lab.web(top) for top in tops]
+    for top, engine in zip(tops, engines):
+        assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+        assert engine.service()["picks"] == 100
+
+
+def test_bad_requests_on_the_control_socket_do_no_harm(lab):
+    top = lab.topology()
+    engine = lab.web(top)
+    bad = [b"\0\xff\xfe garbage\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"PUT /v1/services/web/mode HTTP/1.1\r\n\r\n",
+           b"PUT /v1/services/web/mode HTTP/1.1\r\nContent-Length: 9\r\n\r\n{\"mode\":1",
+           b"PUT /v1/services/web/mode HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+           b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"POST /v1/status HTTP/1.1\r\n\r\n"]
+    for request in bad:
+        try:
+            answer = engine.speak(request, seconds=1)
+        except OSError:  # cut off
+            continue
+        assert not answer.startswith(b"HTTP/1.1 2"), (request[:60], answer[:200])
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(20)]  # clients that say nothing
+    for each in idle:
+        each.connect(engine.control)
+    assert engine.service()["mode"] == "connection"
+    for words, part in ((("mode", "nobody", "dnat"), "nobody"), (("mode", "web", "sideways"), "sideways"),
+                        (("weight", "web", "10.0.0.99", "1"), "10.0.0.99"), (("weight", "web", top.backend(1), "70000"),
+                                                                            "70000")):
+        outcome = engine.command(*words)
+        assert outcome.code == 2 and part in outcome.stderr and outcome.stderr.count("\n") == 1, outcome
+    for each in idle:
+        each.close()
+    with top.client.inside():
+        ask(top.vip[4])
+
+
+def test_commands_without_an_engine_say_so(lab):
+    top = lab.topology(web=False)
+    engine = lab.web(top, start=False)
+    for words in (("status",), ("status", "--json"), ("mode", "web", "dnat"), ("weight", "web", "10.0.0.20", "1"),
+                  ("reload",)):
+        outcome = engine.command(*words)
+        assert outcome.code == 1, outcome
+        assert outcome.stderr.count("\n") == 1 and engine.control in outcome.stderr, outcome
+
+
+def test_connections_open_before_the_start_of_an_engine_are_left_alone(lab):
+    """The ladder of an earlier run carries them; a new engine with other weights does not move them."""
+    top = lab.topology()
+    engine = lab.web(top, weights=(1, 0), engine={"on_stop": "keep"})
+    with top.client.inside():
+        connection = HttpConnection(top.vip[4])
+    assert connection.name() == "server1"
+    engine.stop()
+    assert connection.name() == "server1"
+    engine.configure([service("web", top.vip[4], [{"address": top.backend(1), "weight": 0}, top.backend(2)],
+                              protocol="tcp", port=80, mode="rewrite")])
+    engine.start()
+    for _ in range(10):
+        assert connection.name() == "server1"
+    assert http_names(top.client, top.vip[4], requests=20) == {"server2": 20}
+    connection.close()
+
+
+def test_a_foreign_rule_that_leads_into_our_chain_is_named_and_left(lab):
+    """Our chain cannot go while it is in use; what is not ours is never deleted."""
+    top = lab.topology()
+    engine = lab.web(top)
+    rule = ["OUTPUT", "-d", "192.0.2.1", "-j", "NFSTEER"]
+    top.client.run("iptables-legacy", "-w", "-t", "nat", "-A", *rule)
+    engine.process.signal(signal.SIGTERM)
+    outcome = engine.outcome()
+    assert outcome.code == 1, outcome
+    last = outcome.stderr.strip().splitlines()[-1]
+    assert last.startswith("nfsteer: ") and "nat" in last and "OUTPUT" in last, last
+    assert not [line for line in tables.ours(top.client) if "NFQUEUE" in line], "nothing is queued for nobody"
+    engine.start()
+    with top.client.inside():
+        ask(top.vip[4])
+    top.client.run("iptables-legacy", "-w", "-t", "nat", "-D", *rule)
+    engine.stop()

@@ -1,0 +1,177 @@
+"""nfsteer as a process in a host."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import tempfile
+
+from .hosts import run
+from .poll import wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("NFSTEER_BIN", str(ROOT / "build/release/engine/nfsteer"))
+MODES = ("dnat", "connection", "inspect", "rewrite")
+REPORT = re.compile(r"ERROR: \w*Sanitizer|runtime error:|WARNING: ThreadSanitizer")
+
+
+def service(name="web", vip=None, backends=(), **fields):
+    """A service of the configuration; a backend is an address, or a dictionary of its fields."""
+    return {"name": name, "vip": vip, **fields,
+            "backends": [{"address": each} if isinstance(each, str) else each for each in backends]}
+
+
+class Outcome:
+    """How a command ended."""
+
+    def __init__(self, code, stdout, stderr):
+        self.code, self.stdout, self.stderr = code, stdout, stderr
+
+    def __repr__(self):
+        return f"exit {self.code}, stdout {self.stdout[-500:]!r}, stderr {self.stderr[-2000:]!r}"
+
+
+class Engine:
+    """`services` (dictionaries, see service()) become a configuration file; `flags` are given as they are."""
+
+    def __init__(self, host, services=None, flags=(), engine=None, wrap=(), preexec=None):
+        self.host, self._wrap, self._preexec = host, wrap, preexec
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nfsteer-test-"))
+        self.control = str(self.folder / "control.sock")
+        self.file = self.folder / "nfsteer.yaml"
+        self.flags = [str(flag) for flag in flags]
+        self.settings = {"queues": 2, **(engine or {})}
+        self.process = None
+        self._past = []  # of earlier starts
+        if services is not None:
+            self.configure(services)
+            self.flags = ["-c", str(self.file), *self.flags]
+
+    def configure(self, services):
+        """Writes the file (JSON is YAML); reload() or the next start reads it."""
+        self.services = services
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(json.dumps({"engine": self.settings, "services": services}, indent=1))
+        fresh.replace(self.file)
+
+    def launch(self):
+        """Starts without waiting."""
+        if self.process:
+            self._past.append(self.process)
+        self.process = self.host.start(*self._wrap, BINARY, "run", *self.flags, "--control", self.control,
+                                       preexec=self._preexec)
+        return self
+
+    def start(self, seconds=20.0):
+        self.launch()
+        wait_until(lambda: self._said("ready:") or not self.process.running(), "the engine says ready:", seconds)
+        assert self.process.running(), f"the engine ended: {self.outcome()}"
+        return self
+
+    def _said(self, text):
+        return text in self.process.stderr or text in self.process.stdout
+
+    @property
+    def stderr(self):
+        return self.process.stderr
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process is not None and self.process.running()
+
+    def outcome(self, seconds=20.0):
+        """Waits for the end."""
+        return Outcome(self.process.wait(seconds), self.process.stdout, self.process.stderr)
+
+    def stop(self, seconds=20.0, with_signal=signal.SIGTERM):
+        """A clean stop: exit 0 and nothing from a sanitizer."""
+        self.process.signal(with_signal)
+        outcome = self.outcome(seconds)
+        assert outcome.code == 0, f"a clean stop must end with exit 0: {outcome}"
+        assert not REPORT.search(outcome.stderr), outcome.stderr
+        return outcome
+
+    def kill9(self):
+        self.process.signal(signal.SIGKILL)
+        assert self.process.wait() == -signal.SIGKILL
+
+    def freeze(self):
+        self.process.signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", "the engine is stopped", interval=0.001)
+
+    def thaw(self):
+        self.process.signal(signal.SIGCONT)
+
+    def _state(self):
+        return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+    def command(self, *words, seconds=20.0):
+        """A command that speaks to this engine."""
+        result = run(BINARY, *words, "--control", self.control, check=False, timeout=seconds)
+        return Outcome(result.returncode, result.stdout, result.stderr)
+
+    def _must(self, *words):
+        outcome = self.command(*words)
+        assert outcome.code == 0, f"nfsteer {' '.join(words)}: {outcome}"
+        return outcome
+
+    def status(self):
+        return json.loads(self._must("status", "--json").stdout)
+
+    def service(self, name="web"):
+        return next(each for each in self.status()["services"] if each["name"] == name)
+
+    def picks(self, name="web"):
+        """By address."""
+        return {each["address"]: each["picks"] for each in self.service(name)["backends"]}
+
+    def total(self, field):
+        """A worker counter, of all workers."""
+        return sum(worker[field] for worker in self.status()["workers"])
+
+    def mode(self, mode, name="web"):
+        self._must("mode", name, mode)
+
+    def weight(self, backend, weight, name="web"):
+        self._must("weight", name, backend, str(weight))
+
+    def reload(self):
+        self._must("reload")
+
+    def speak(self, request, seconds=5.0):
+        """Raw bytes to the control socket, and what comes back."""
+        with socket.socket(socket.AF_UNIX) as each:
+            each.settimeout(seconds)
+            each.connect(self.control)
+            each.sendall(request)
+            answer = b""
+            try:
+                while piece := each.recv(65536):
+                    answer += piece
+            except TimeoutError:
+                pass
+            return answer
+
+    def log(self):
+        return "".join(f"--- {process.command} exit {process.child.poll()}\n{process.stderr}"
+                       for process in [*self._past, *([self.process] if self.process else [])])
+
+    def close(self):
+        for process in [*self._past, *([self.process] if self.process else [])]:
+            process.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def nfsteer(host, *words, preexec=None, seconds=30.0, wrap=()):
+    """A command that ends by itself, run in the host."""
+    process = host.start(*wrap, BINARY, *words, preexec=preexec)
+    try:
+        return Outcome(process.wait(seconds), process.stdout, process.stderr)
+    finally:
+        process.close()
