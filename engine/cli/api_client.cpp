@@ -23,8 +23,8 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using Local = asio::local::stream_protocol;
 
-constexpr auto kTimeMax = std::chrono::seconds(30);              // a commit may wait for the xtables lock
-constexpr std::uint64_t kAnswerMax = std::uint64_t{256} << 20;   // bytes
+constexpr auto kTimeMax = std::chrono::seconds(30);             // a commit may wait for the xtables lock
+constexpr std::uint64_t kAnswerMax = std::uint64_t{256} << 20;  // bytes
 
 struct Exchange {
   beast::error_code error;
@@ -51,9 +51,11 @@ asio::awaitable<Exchange> exchange(std::string path, http::request<http::string_
 core::Failure unreachable(const std::string& path, const beast::error_code& error) {
   const std::string thing = "control socket " + path;
   if (error == asio::error::access_denied)
-    return core::system_error(thing, "permission denied", "run this as the user or group that may control the engine");
+    return core::system_error(thing, "permission denied",
+                              "run this as the user or group that may control the engine");
   if (error == asio::error::connection_refused || error == boost::system::errc::no_such_file_or_directory)
-    return core::system_error(thing, "no engine listens there", "start one with `nfsteer run`, or name its socket with --control");
+    return core::system_error(thing, "no engine listens there",
+                              "start one with `nfsteer run`, or name its socket with --control");
   return core::system_error(thing, error.message());
 }
 
@@ -71,10 +73,11 @@ core::Result<boost::json::value> call_api(const std::string& socket_path, const 
 
   Exchange result;
   asio::io_context io;
-  asio::co_spawn(io, exchange(socket_path, std::move(request)), [&](const std::exception_ptr& failed, Exchange done) {
-    if (failed) std::rethrow_exception(failed);
-    result = std::move(done);
-  });
+  asio::co_spawn(io, exchange(socket_path, std::move(request)),
+                 [&](const std::exception_ptr& failed, Exchange done) {
+                   if (failed) std::rethrow_exception(failed);
+                   result = std::move(done);
+                 });
   io.run();
   if (result.error) return unreachable(socket_path, result.error);
 
@@ -85,7 +88,8 @@ core::Result<boost::json::value> call_api(const std::string& socket_path, const 
   const unsigned status = result.response.result_int();
   if (status == 200) return answer;
   const boost::json::value* text = answer.get_object().if_contains("error");
-  const std::string reason = text != nullptr && text->is_string() ? std::string(text->get_string()) : "status " + std::to_string(status);
+  const std::string reason = text != nullptr && text->is_string() ? std::string(text->get_string())
+                                                                  : "status " + std::to_string(status);
   return status < 500 ? core::usage_error({}, reason) : core::system_error({}, reason);
 }
 

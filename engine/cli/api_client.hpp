@@ -9,7 +9,8 @@
 
 namespace nfsteer::cli {
 
-// `body` may be empty. An error answer becomes an Error with the text the engine gave; a 4xx is a usage error.
+// `body` may be empty. An error answer becomes an Error with the text the engine gave; a 4xx is a usage
+// error.
 core::Result<boost::json::value> call_api(const std::string& socket_path, const std::string& method,
                                           const std::string& target, const std::string& body = {});
 

@@ -56,7 +56,9 @@ void add_mode(CLI::App& app, Action& action) {
   command->add_option("SERVICE", names->service, "name of the service")->required();
   command->add_option("MODE", names->mode, "dnat, connection, inspect or rewrite")->required();
   command->callback([=, &action] {
-    action = [=] { return call(*control, "PUT", "/v1/services/" + names->service + "/mode", {{"mode", names->mode}}); };
+    action = [=] {
+      return call(*control, "PUT", "/v1/services/" + names->service + "/mode", {{"mode", names->mode}});
+    };
   });
 }
 
@@ -65,11 +67,15 @@ void add_weight(CLI::App& app, Action& action) {
   const auto control = add_control_flag(*command);
   const auto names = std::make_shared<Names>();
   command->add_option("SERVICE", names->service, "name of the service")->required();
-  command->add_option("BACKEND", names->backend, "ADDR, or ADDR:PORT where several share the address")->required();
-  command->add_option("WEIGHT", names->weight, "0 to 65535")->required()->check(CLI::Range(0U, core::kWeightMax));
+  command->add_option("BACKEND", names->backend, "ADDR, or ADDR:PORT where several share the address")
+      ->required();
+  command->add_option("WEIGHT", names->weight, "0 to 65535")
+      ->required()
+      ->check(CLI::Range(0U, core::kWeightMax));
   command->callback([=, &action] {
     action = [=] {
-      return call(*control, "PUT", "/v1/services/" + names->service + "/backends/" + names->backend + "/weight",
+      return call(*control, "PUT",
+                  "/v1/services/" + names->service + "/backends/" + names->backend + "/weight",
                   {{"weight", names->weight}});
     };
   });

@@ -25,9 +25,11 @@ std::string one_line(std::string text) {
 }  // namespace
 
 core::Result<config::Config> ConfigFlags::load() const {
-  auto config = file.empty() ? config::from_flags(service, policy::names()) : config::load_file(file, policy::names());
+  auto config =
+      file.empty() ? config::from_flags(service, policy::names()) : config::load_file(file, policy::names());
   if (!config) return config;
-  if (auto applied = config::apply_overrides(*config, engine); !applied) return tl::unexpected(applied.error());
+  if (auto applied = config::apply_overrides(*config, engine); !applied)
+    return tl::unexpected(applied.error());
   return config;
 }
 
@@ -56,8 +58,10 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
            command.add_option("--queue-base", engine.queue_base, "first NFQUEUE number"),
            command.add_option("--queue-length", engine.queue_length, "packets that a kernel queue holds"),
            command.add_option("--seed", engine.seed, "for repeatable decisions; default: random"),
-           command.add_option("--control", engine.control, "path of the control socket")->envname("NFSTEER_CONTROL"),
-           command.add_option("--on-stop", engine.on_stop, "remove: take all rules out; keep: leave the DNAT ladder"),
+           command.add_option("--control", engine.control, "path of the control socket")
+               ->envname("NFSTEER_CONTROL"),
+           command.add_option("--on-stop", engine.on_stop,
+                              "remove: take all rules out; keep: leave the DNAT ladder"),
        })
     option->group("Engine");
   return flags;
@@ -86,7 +90,8 @@ int run_command_line(int argc, const char* const* argv) {
   try {
     const auto done = action();
     return done ? 0 : report(done.error());
-  } catch (const std::exception& error) {  // out of memory, and what a library throws against its documentation
+  } catch (
+      const std::exception& error) {  // out of memory, and what a library throws against its documentation
     return report({core::Fault::system, {}, error.what(), {}});
   }
 }

@@ -1,5 +1,6 @@
-// The commands of `nfsteer`, as CLI11 subcommands. Each add_*() gives its command a callback that stores in `action` what
-// is to be done; run_command_line() does it. Exit codes: 0; 1 the system's fault; 2 usage or configuration.
+// The commands of `nfsteer`, as CLI11 subcommands. Each add_*() gives its command a callback that stores in
+// `action` what is to be done; run_command_line() does it. Exit codes: 0; 1 the system's fault; 2 usage or
+// configuration.
 #pragma once
 
 #include <functional>

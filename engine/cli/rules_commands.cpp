@@ -22,7 +22,8 @@ core::Result<void> print_rules(const ConfigFlags& flags) {
   if (!config) return tl::unexpected(config.error());
   const core::QueueLayout layout{config->engine.queue_base, config->engine.workers()};
   const rules::RuleSet planned = rules::plan(config->services, layout, {});
-  for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) std::cout << rules::render(planned, family);
+  for (const core::Family family : {core::Family::ipv4, core::Family::ipv6})
+    std::cout << rules::render(planned, family);
   return {};
 }
 
@@ -30,7 +31,8 @@ core::Result<void> check(const std::string& file) {
   const auto config = config::load_file(file, policy::names());
   if (!config) return tl::unexpected(config.error());
   std::size_t backends = 0;
-  for (const core::Service& service : config->services) backends += service.backends.size();
+  for (const core::Service& service : config->services)
+    backends += service.backends.size();
   std::cout << fmt::format("{}: ok, services: {}, backends: {}\n", file, config->services.size(), backends);
   return {};
 }
@@ -41,7 +43,8 @@ core::Result<void> refuse_if_running() {
   if (!queues) return {};  // no NFQUEUE in this kernel, so no engine either
   for (const netlink::QueueStats& queue : *queues)
     if (const auto owner = netlink::port_owner(queue.owner_port_id); owner && owner->name == "nfsteer")
-      return core::system_error("cleanup", fmt::format("an engine is running (pid {}) and needs its rules", owner->pid),
+      return core::system_error("cleanup",
+                                fmt::format("an engine is running (pid {}) and needs its rules", owner->pid),
                                 "stop it, which removes them, or use --force");
   return {};
 }
@@ -57,7 +60,8 @@ core::Result<void> clean_up(const std::string& control, bool force) {
 }  // namespace
 
 void add_rules_commands(CLI::App& app, Action& action) {
-  CLI::App* rules = app.add_subcommand("rules", "Print the rules that `run` would install, as iptables-save does");
+  CLI::App* rules =
+      app.add_subcommand("rules", "Print the rules that `run` would install, as iptables-save does");
   const auto flags = add_config_flags(*rules);
   rules->callback([=, &action] { action = [=] { return print_rules(*flags); }; });
 

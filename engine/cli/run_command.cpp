@@ -54,9 +54,11 @@ core::Result<void> run(const ConfigFlags& flags) {
   asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   const std::string control_path = config->engine.control;
   std::unique_ptr<control::Engine> engine;
-  // Listening first makes a second engine on the same socket fail before it touches anything; requests wait for io.run().
-  auto server = control::HttpServer::listen(
-      io, control_path, [&](const control::HttpRequest& request) { return control::handle_request(*engine, request); });
+  // Listening first makes a second engine on the same socket fail before it touches anything; requests wait
+  // for io.run().
+  auto server = control::HttpServer::listen(io, control_path, [&](const control::HttpRequest& request) {
+    return control::handle_request(*engine, request);
+  });
   if (!server) return tl::unexpected(server.error());
 
   control::Engine::Source source;
@@ -67,9 +69,9 @@ core::Result<void> run(const ConfigFlags& flags) {
   engine = std::move(*started);
 
   const core::QueueLayout& layout = engine->layout();
-  spdlog::info("ready: nfsteer {}, {} service{}, {} worker{}, queues {} to {}, control socket {}", control::kVersion,
-               services, services == 1 ? "" : "s", layout.workers, layout.workers == 1 ? "" : "s", layout.base,
-               layout.base + layout.size() - 1, control_path);
+  spdlog::info("ready: nfsteer {}, {} service{}, {} worker{}, queues {} to {}, control socket {}",
+               control::kVersion, services, services == 1 ? "" : "s", layout.workers,
+               layout.workers == 1 ? "" : "s", layout.base, layout.base + layout.size() - 1, control_path);
   await_signals(signals, io, *engine);
   io.run();
 
@@ -81,7 +83,8 @@ core::Result<void> run(const ConfigFlags& flags) {
 }  // namespace
 
 void add_run(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("run", "Steer traffic until SIGTERM or Ctrl-C; SIGHUP reloads the file");
+  CLI::App* command =
+      app.add_subcommand("run", "Steer traffic until SIGTERM or Ctrl-C; SIGHUP reloads the file");
   const auto flags = add_config_flags(*command);
   command->callback([=, &action] { action = [=] { return run(*flags); }; });
 }

@@ -13,9 +13,15 @@ namespace {
 
 namespace json = boost::json;
 
-std::string_view text(const json::object& object, std::string_view key) { return object.at(key).as_string(); }
-std::uint64_t number(const json::object& object, std::string_view key) { return object.at(key).to_number<std::uint64_t>(); }
-double fraction(const json::object& object, std::string_view key) { return object.at(key).to_number<double>(); }
+std::string_view text(const json::object& object, std::string_view key) {
+  return object.at(key).as_string();
+}
+std::uint64_t number(const json::object& object, std::string_view key) {
+  return object.at(key).to_number<std::uint64_t>();
+}
+double fraction(const json::object& object, std::string_view key) {
+  return object.at(key).to_number<double>();
+}
 
 std::string endpoint(std::string_view address, std::uint64_t port) {
   if (port == 0) return std::string(address);
@@ -29,42 +35,44 @@ void append_service(std::string& out, const json::object& service) {
                  endpoint(text(service, "vip"), number(service, "port")), text(service, "protocol"),
                  text(service, "mode"), text(service, "policy"),
                  service.at("masquerade").as_bool() ? "  masquerade" : "");
-  fmt::format_to(to, "  new flows: {} by the engine, {} by the ladder, {} without a backend\n", number(service, "picks"),
-                 number(service, "ladder"), number(service, "no_backend"));
-  fmt::format_to(to, "  {:<40} {:>6} {:>10} {:>7} {:>8} {:>12} {:>14}\n", "backend", "weight", "picks", "share",
-                 "expected", "packets seen", "bytes seen");
+  fmt::format_to(to, "  new flows: {} by the engine, {} by the ladder, {} without a backend\n",
+                 number(service, "picks"), number(service, "ladder"), number(service, "no_backend"));
+  fmt::format_to(to, "  {:<40} {:>6} {:>10} {:>7} {:>8} {:>12} {:>14}\n", "backend", "weight", "picks",
+                 "share", "expected", "packets seen", "bytes seen");
   for (const json::value& each : service.at("backends").as_array()) {
     const json::object& backend = each.as_object();
     fmt::format_to(to, "  {:<40} {:>6} {:>10} {:>6.1f}% {:>7.1f}% {:>12} {:>14}\n",
                    endpoint(text(backend, "address"), number(backend, "port")), number(backend, "weight"),
-                   number(backend, "picks"), 100 * fraction(backend, "share"), 100 * fraction(backend, "expected_share"),
-                   number(backend, "packets"), number(backend, "bytes"));
+                   number(backend, "picks"), 100 * fraction(backend, "share"),
+                   100 * fraction(backend, "expected_share"), number(backend, "packets"),
+                   number(backend, "bytes"));
   }
 }
 
 void append_workers(std::string& out, const json::array& workers) {
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "\n{:<8} {:>12} {:>10} {:>10} {:>10} {:>8} {:>10} {:>10} {:>8}\n", "worker", "packets", "batches",
-                 "rewritten", "accepted", "dropped", "malformed", "unmatched", "errors");
+  fmt::format_to(to, "\n{:<8} {:>12} {:>10} {:>10} {:>10} {:>8} {:>10} {:>10} {:>8}\n", "worker", "packets",
+                 "batches", "rewritten", "accepted", "dropped", "malformed", "unmatched", "errors");
   for (const json::value& each : workers) {
     const json::object& worker = each.as_object();
-    fmt::format_to(to, "{:<8} {:>12} {:>10} {:>10} {:>10} {:>8} {:>10} {:>10} {:>8}\n", number(worker, "index"),
-                   number(worker, "packets"), number(worker, "batches"), number(worker, "rewritten"),
-                   number(worker, "accepted"), number(worker, "dropped"), number(worker, "malformed"),
-                   number(worker, "unmatched"),
-                   number(worker, "receive_overflows") + number(worker, "receive_errors") + number(worker, "verdict_errors"));
+    fmt::format_to(to, "{:<8} {:>12} {:>10} {:>10} {:>10} {:>8} {:>10} {:>10} {:>8}\n",
+                   number(worker, "index"), number(worker, "packets"), number(worker, "batches"),
+                   number(worker, "rewritten"), number(worker, "accepted"), number(worker, "dropped"),
+                   number(worker, "malformed"), number(worker, "unmatched"),
+                   number(worker, "receive_overflows") + number(worker, "receive_errors") +
+                       number(worker, "verdict_errors"));
   }
 }
 
 void append_queues(std::string& out, const json::array& queues) {
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "\n{:<8} {:<8} {:>7} {:>9} {:>14} {:>16}\n", "queue", "group", "worker", "waiting", "dropped, full",
-                 "dropped, socket");
+  fmt::format_to(to, "\n{:<8} {:<8} {:>7} {:>9} {:>14} {:>16}\n", "queue", "group", "worker", "waiting",
+                 "dropped, full", "dropped, socket");
   for (const json::value& each : queues) {
     const json::object& queue = each.as_object();
-    fmt::format_to(to, "{:<8} {:<8} {:>7} {:>9} {:>14} {:>16}\n", number(queue, "queue"), text(queue, "group"),
-                   number(queue, "worker"), number(queue, "waiting"), number(queue, "dropped_full"),
-                   number(queue, "dropped_user"));
+    fmt::format_to(to, "{:<8} {:<8} {:>7} {:>9} {:>14} {:>16}\n", number(queue, "queue"),
+                   text(queue, "group"), number(queue, "worker"), number(queue, "waiting"),
+                   number(queue, "dropped_full"), number(queue, "dropped_user"));
   }
 }
 
@@ -76,9 +84,11 @@ core::Result<std::string> status_text(const json::value& status) {
     const json::object& root = status.as_object();
     auto to = std::back_inserter(out);
     fmt::format_to(to, "nfsteer {}  pid {}  up {:.0f} s  rule commits {}, errors {}\n", text(root, "version"),
-                   number(root, "pid"), fraction(root, "uptime_seconds"), number(root.at("rules").as_object(), "commits"),
+                   number(root, "pid"), fraction(root, "uptime_seconds"),
+                   number(root.at("rules").as_object(), "commits"),
                    number(root.at("rules").as_object(), "errors"));
-    for (const json::value& service : root.at("services").as_array()) append_service(out, service.as_object());
+    for (const json::value& service : root.at("services").as_array())
+      append_service(out, service.as_object());
     append_workers(out, root.at("workers").as_array());
     append_queues(out, root.at("queues").as_array());
     fmt::format_to(to, "\npackets came in by:");
@@ -86,7 +96,8 @@ core::Result<std::string> status_text(const json::value& status) {
       fmt::format_to(to, "  {} {}", text(each.as_object(), "name"), number(each.as_object(), "packets"));
     out += '\n';
   } catch (const std::exception&) {  // Boost.JSON's way to say that a field is missing or of another type
-    return core::system_error("status", "the engine's answer is not one this version reads", "use the engine's own version, or --json");
+    return core::system_error("status", "the engine's answer is not one this version reads",
+                              "use the engine's own version, or --json");
   }
   return out;
 }

@@ -48,21 +48,23 @@ std::optional<json::value> only_field(const std::string& body, std::string_view 
 HttpResponse put_mode(Engine& engine, std::string_view service, const std::string& body) {
   const auto field = only_field(body, "mode");
   const auto* text = field ? field->if_string() : nullptr;
-  if (text == nullptr) return failure(400, R"(body: not an object with a "mode"; send {"mode": "connection"})");
+  if (text == nullptr)
+    return failure(400, R"(body: not an object with a "mode"; send {"mode": "connection"})");
   const auto mode = core::parse_mode(*text);
   if (!mode)
-    return failure(400, "mode: \"" + std::string(*text) + "\" is unknown; use dnat, connection, inspect or rewrite");
+    return failure(
+        400, "mode: \"" + std::string(*text) + "\" is unknown; use dnat, connection, inspect or rewrite");
   return outcome(engine.set_mode(service, *mode));
 }
 
-HttpResponse put_weight(Engine& engine, std::string_view service, std::string_view backend, const std::string& body) {
+HttpResponse put_weight(Engine& engine, std::string_view service, std::string_view backend,
+                        const std::string& body) {
   const auto field = only_field(body, "weight");
   const auto* number = field ? field->if_int64() : nullptr;
   if (number == nullptr || *number < 0 || *number > core::kWeightMax)
     return failure(400, "weight: not a whole number from 0 to 65535; send {\"weight\": 3}");
   return outcome(engine.set_weight(service, backend, static_cast<std::uint32_t>(*number)));
 }
-
 
 }  // namespace
 
@@ -81,7 +83,8 @@ HttpResponse handle_request(Engine& engine, const HttpRequest& request) {
   } else if (versioned && depth == 4 && path[1] == "services" && path[3] == "mode") {
     if (request.method == "PUT") return put_mode(engine, path[2], request.body);
     allowed = "PUT";
-  } else if (versioned && depth == 6 && path[1] == "services" && path[3] == "backends" && path[5] == "weight") {
+  } else if (versioned && depth == 6 && path[1] == "services" && path[3] == "backends" &&
+             path[5] == "weight") {
     if (request.method == "PUT") return put_weight(engine, path[2], path[4], request.body);
     allowed = "PUT";
   } else {

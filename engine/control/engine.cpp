@@ -33,13 +33,14 @@ bool same_scope(const Service& one, const Service& other) {
   return one.vip == other.vip && one.protocol == other.protocol && one.port == other.port;
 }
 
-// What both the rules for `current` and those for `wanted` bind: the wanted services that exist already, with the
-// backends whose port has a binding rule already. A service that is left out, or left without a backend, is the
-// ladder's for the moment of the change.
+// What both the rules for `current` and those for `wanted` bind: the wanted services that exist already, with
+// the backends whose port has a binding rule already. A service that is left out, or left without a backend,
+// is the ladder's for the moment of the change.
 std::vector<Service> bound_by_both(const std::vector<Service>& current, const std::vector<Service>& wanted) {
   std::vector<Service> both;
   for (const Service& service : wanted) {
-    const auto before = std::ranges::find_if(current, [&](const Service& each) { return same_scope(each, service); });
+    const auto before =
+        std::ranges::find_if(current, [&](const Service& each) { return same_scope(each, service); });
     if (before == current.end()) continue;
     Service kept = service;
     std::erase_if(kept.backends, [&](const Backend& backend) {
@@ -55,18 +56,24 @@ std::vector<Service> bound_by_both(const std::vector<Service>& current, const st
 // In every address family that the services use.
 core::Result<bool> can_spread_by_port(const std::vector<Service>& services) {
   for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) {
-    if (std::ranges::none_of(services, [&](const Service& each) { return each.vip.family() == family; })) continue;
-    const auto spread = rules::can_spread_by_port(family);
+    if (std::ranges::none_of(services, [&](const Service& each) { return each.vip.family() == family; }))
+      continue;
+    auto spread = rules::can_spread_by_port(family);
     if (!spread || !*spread) return spread;
   }
   return true;
 }
 
+std::uint64_t random_seed() {
+  std::random_device device;  // 32 bits a call
+  return std::uint64_t{device()} << 32 | device();
+}
+
 std::string endpoint_text(const Backend& backend) {
-  const std::string address = backend.address.to_string();
+  std::string address = backend.address.to_string();
   if (backend.port == 0) return address;
-  return fmt::format("{}{}{}:{}", backend.address.is_v4() ? "" : "[", address, backend.address.is_v4() ? "" : "]",
-                     backend.port);
+  return fmt::format("{}{}{}:{}", backend.address.is_v4() ? "" : "[", address,
+                     backend.address.is_v4() ? "" : "]", backend.port);
 }
 
 }  // namespace
@@ -85,9 +92,10 @@ core::Result<std::unique_ptr<Engine>> Engine::start(config::Config config, Sourc
   std::vector<Service> services = std::move(config.services);
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
-  std::unique_ptr<Engine> engine(new Engine(std::move(config), std::move(source), layout, std::move(*interfaces)));
+  std::unique_ptr<Engine> engine(
+      new Engine(std::move(config), std::move(source), layout, std::move(*interfaces)));
 
-  const std::uint64_t seed = engine->settings_.seed.value_or(std::random_device{}() * 0x100000001ULL);
+  const std::uint64_t seed = engine->settings_.seed.value_or(random_seed());
   for (unsigned index = 0; index < layout.workers; ++index) {
     auto worker = Worker::start({index, layout, engine->settings_.queue_length, seed}, engine->published_);
     if (!worker) return tl::unexpected(worker.error());
@@ -165,21 +173,25 @@ std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>
   return std::make_unique<const Snapshot>(std::move(steered));
 }
 
-// Slots of what is no longer configured. No worker counts there any more: the snapshots that named them are gone.
+// Slots of what is no longer configured. No worker counts there any more: the snapshots that named them are
+// gone.
 void Engine::release_slots() {
   std::set<std::string_view> names;
   std::set<BackendKey> backends;
   for (const Service& service : services_) {
     names.insert(service.name);
-    for (const Backend& backend : service.backends) backends.insert(key_of(service, backend));
+    for (const Backend& backend : service.backends)
+      backends.insert(key_of(service, backend));
   }
   service_slots_.release_unless([&](const std::string& name) { return names.contains(name); },
                                 [&](std::uint32_t slot) {
-                                  for (const auto& worker : workers_) worker->counters().services[slot].reset();
+                                  for (const auto& worker : workers_)
+                                    worker->counters().services[slot].reset();
                                 });
   backend_slots_.release_unless([&](const BackendKey& key) { return backends.contains(key); },
                                 [&](std::uint32_t slot) {
-                                  for (const auto& worker : workers_) worker->counters().backends[slot].reset();
+                                  for (const auto& worker : workers_)
+                                    worker->counters().backends[slot].reset();
                                 });
 }
 
@@ -215,7 +227,8 @@ core::Result<void> Engine::set_weight(std::string_view name, std::string_view ba
     return core::usage_error(fmt::format("service {}", name), fmt::format("has no backend {}", backend),
                              "`nfsteer status` lists its backends");
   if (meant.size() > 1)
-    return core::usage_error(fmt::format("service {}", name), fmt::format("has several backends on {}", backend),
+    return core::usage_error(fmt::format("service {}", name),
+                             fmt::format("has several backends on {}", backend),
                              fmt::format("name the port too, as in {}", endpoint_text(*meant.front())));
   meant.front()->weight = weight;
   return change_services(std::move(wanted));

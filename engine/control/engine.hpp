@@ -1,11 +1,13 @@
-// The engine as a whole: owns queues, workers, rules and counters, and changes them together. Everything here runs on
-// the control thread.
+// The engine as a whole: owns queues, workers, rules and counters, and changes them together. Everything here
+// runs on the control thread.
 //
 // Every change follows one order, so that no packet is ever rewritten to where no rule binds it:
-//   1. workers stop choosing what the new rules will not bind any more (publish, wait until every old verdict is out)
+//   1. workers stop choosing what the new rules will not bind any more (publish, wait until every old verdict
+//   is out)
 //   2. the rules change, one commit per table
 //   3. workers learn of what the new rules bind in addition
-// If 2 fails, workers go back to the old configuration, and the error says why: the running state stays as it was.
+// If 2 fails, workers go back to the old configuration, and the error says why: the running state stays as it
+// was.
 #pragma once
 
 #include <chrono>
@@ -40,8 +42,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Takes the queue rules out, answers every packet that is still queued, ends the workers, and then removes the rules
-  // or leaves the ladder, as configured. Connections live on in conntrack either way.
+  // Takes the queue rules out, answers every packet that is still queued, ends the workers, and then removes
+  // the rules or leaves the ladder, as configured. Connections live on in conntrack either way.
   core::Result<void> stop();
 
   core::Result<void> reload();
@@ -56,7 +58,8 @@ class Engine {
   Engine(config::Config config, Source source, core::QueueLayout layout, netlink::InterfaceTable interfaces);
 
   core::Result<void> change_services(std::vector<core::Service> wanted);
-  core::Result<core::Service*> find_service(std::vector<core::Service>& services, std::string_view name) const;
+  core::Result<core::Service*> find_service(std::vector<core::Service>& services,
+                                            std::string_view name) const;
   std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
   void release_slots();
   void wait_for_empty_queues();

@@ -35,8 +35,8 @@ std::vector<QueueStatus> queue_status(const core::QueueLayout& layout) {
   for (const netlink::QueueStats& each : *kernel) {
     if (!layout.contains(each.queue)) continue;
     const core::QueueGroup group = layout.group_of(each.queue);
-    queues.push_back({each.queue, group, static_cast<unsigned>(each.queue - layout.first_of(group)), each.waiting,
-                      each.dropped_full, each.dropped_user});
+    queues.push_back({each.queue, group, static_cast<unsigned>(each.queue - layout.first_of(group)),
+                      each.waiting, each.dropped_full, each.dropped_user});
   }
   return queues;
 }
@@ -45,7 +45,8 @@ std::vector<InterfaceStatus> interface_status(const Workers& workers, const netl
   std::map<std::uint32_t, std::uint64_t> packets;  // by interface index
   std::uint64_t others = 0;
   for (const auto& worker : workers) {
-    worker->counters().interfaces.for_each([&](std::uint32_t index, std::uint64_t count) { packets[index] += count; });
+    worker->counters().interfaces.for_each(
+        [&](std::uint32_t index, std::uint64_t count) { packets[index] += count; });
     others += worker->counters().interfaces.others();
   }
   std::vector<InterfaceStatus> interfaces;
@@ -70,11 +71,13 @@ Status Engine::status() {
     ServiceStatus& each = status.services.emplace_back();
     each.service = service;
     for (const core::Backend& backend : service.backends)
-      each.backends.push_back(backend_status(workers_, backend, backend_slots_.hold(key_of(service, backend))));
+      each.backends.push_back(
+          backend_status(workers_, backend, backend_slots_.hold(key_of(service, backend))));
     for (const auto& worker : workers_)
       each.no_backend += worker->counters().services[service_slots_.hold(service.name)].no_backend.value();
     if (kernel)
-      if (const auto counted = kernel->find(service.name); counted != kernel->end()) each.ladder = counted->second.ladder;
+      if (const auto counted = kernel->find(service.name); counted != kernel->end())
+        each.ladder = counted->second.ladder;
   }
 
   for (const auto& worker : workers_) {

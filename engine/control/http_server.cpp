@@ -68,8 +68,9 @@ static asio::awaitable<void> serve(Stream stream, const HttpServer::Handler& han
     http::response<http::string_body> response;
     if (!error) {
       const auto& request = parser.get();
-      response = respond(handler({std::string(request.method_string()), std::string(request.target()), request.body()}),
-                         request.version(), request.keep_alive());
+      response = respond(
+          handler({std::string(request.method_string()), std::string(request.target()), request.body()}),
+          request.version(), request.keep_alive());
     } else if (error == http::error::body_limit || error == http::error::header_limit) {
       response = respond({413, R"({"error":"the request is larger than this API takes"})"}, 11, false);
     } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
@@ -87,7 +88,8 @@ asio::awaitable<void> HttpServer::State::accept_connections(std::shared_ptr<Stat
   asio::steady_timer pause(state->acceptor.get_executor());
   while (state->acceptor.is_open()) {
     boost::system::error_code error;
-    Local::socket socket = co_await state->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    Local::socket socket =
+        co_await state->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted) co_return;
     if (error) {  // out of descriptors, for instance: try again a little later
       pause.expires_after(std::chrono::milliseconds(100));
@@ -96,9 +98,8 @@ asio::awaitable<void> HttpServer::State::accept_connections(std::shared_ptr<Stat
     }
     if (state->connections == HttpServer::kConnectionsMax) continue;  // closes the socket
     ++state->connections;
-    asio::co_spawn(
-        state->acceptor.get_executor(), serve(Stream(std::move(socket)), state->handler),
-        [state](const std::exception_ptr&) { --state->connections; });
+    asio::co_spawn(state->acceptor.get_executor(), serve(Stream(std::move(socket)), state->handler),
+                   [state](const std::exception_ptr&) { --state->connections; });
   }
 }
 
@@ -125,7 +126,8 @@ core::Failure cannot_listen(const std::string& path, const std::string& reason) 
 
 core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, const std::string& path,
                                                              Handler handler) {
-  if (path.size() > kPathMax) return cannot_listen(path, fmt::format("a socket's path has at most {} bytes", kPathMax));
+  if (path.size() > kPathMax)
+    return cannot_listen(path, fmt::format("a socket's path has at most {} bytes", kPathMax));
 
   std::error_code ignored;  // bind says what is wrong
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);

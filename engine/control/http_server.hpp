@@ -1,5 +1,5 @@
-// HTTP/1.1 on a unix socket, for the control API. Single-threaded: the handler runs on the io_context's thread, between
-// the engine's own steps, so it needs no locks.
+// HTTP/1.1 on a unix socket, for the control API. Single-threaded: the handler runs on the io_context's
+// thread, between the engine's own steps, so it needs no locks.
 #pragma once
 
 #include <cstddef>
@@ -29,15 +29,15 @@ class HttpServer {
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
   // What a client may cost: beyond these it is answered with an error or cut off.
-  static constexpr std::size_t kBodyMax = 64 * 1024;    // bytes
-  static constexpr std::size_t kHeaderMax = 8 * 1024;   // bytes
-  static constexpr unsigned kConnectionsMax = 32;       // at once
-  static constexpr unsigned kIdleMax_s = 10;            // seconds without progress
+  static constexpr std::size_t kBodyMax = 64 * 1024;   // bytes
+  static constexpr std::size_t kHeaderMax = 8 * 1024;  // bytes
+  static constexpr unsigned kConnectionsMax = 32;      // at once
+  static constexpr unsigned kIdleMax_s = 10;           // seconds without progress
 
-  // Listens on `path` with mode 0660, making its folder if need be. A socket that a dead engine left is replaced; one
-  // that answers belongs to a running engine and is an error.
-  static core::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io, const std::string& path,
-                                                          Handler handler);
+  // Listens on `path` with mode 0660, making its folder if need be. A socket that a dead engine left is
+  // replaced; one that answers belongs to a running engine and is an error.
+  static core::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io,
+                                                          const std::string& path, Handler handler);
   // Removes the socket that a killed engine left at `path`; anything else there stays.
   static void remove_stale(const std::string& path);
 

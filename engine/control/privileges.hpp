@@ -5,8 +5,8 @@
 
 namespace nfsteer::control {
 
-// CAP_NET_ADMIN: every netlink message to the queues and every table commit; CAP_NET_RAW: the raw socket that tables
-// are read and written through.
+// CAP_NET_ADMIN: every netlink message to the queues and every table commit; CAP_NET_RAW: the raw socket that
+// tables are read and written through.
 core::Result<void> check_privileges();
 
 }  // namespace nfsteer::control

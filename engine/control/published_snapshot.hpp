@@ -1,8 +1,9 @@
 // Hands the current snapshot from the control thread to the workers, without locks on their side.
 //
-// A worker enters before it looks at a packet and leaves once the verdicts of the batch are sent. publish() returns when
-// no worker is inside with an older snapshot, so the control thread knows: every verdict of the old configuration is
-// with the kernel, and the old snapshot can go. (A hazard pointer: M. Michael, "Hazard Pointers", 2004.)
+// A worker enters before it looks at a packet and leaves once the verdicts of the batch are sent. publish()
+// returns when no worker is inside with an older snapshot, so the control thread knows: every verdict of the
+// old configuration is with the kernel, and the old snapshot can go. (A hazard pointer: M. Michael, "Hazard
+// Pointers", 2004.)
 #pragma once
 
 #include <atomic>
@@ -31,7 +32,9 @@ class PublishedSnapshot {
       if (snapshot == current_.load()) return *snapshot;
     }
   }
-  void leave(std::size_t reader) noexcept { readers_[reader].in_use.store(nullptr, std::memory_order_release); }
+  void leave(std::size_t reader) noexcept {
+    readers_[reader].in_use.store(nullptr, std::memory_order_release);
+  }
 
   // Control thread only. Waits for workers that are inside: at most as long as a batch takes.
   void publish(std::unique_ptr<const core::Snapshot> next) {

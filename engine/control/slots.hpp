@@ -11,7 +11,8 @@
 
 namespace nfsteer::control {
 
-// Numbers for keys: a key keeps its number while it is held; the numbers of released keys are given out again.
+// Numbers for keys: a key keeps its number while it is held; the numbers of released keys are given out
+// again.
 template <typename Key>
 class SlotTable {
  public:

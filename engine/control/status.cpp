@@ -50,18 +50,24 @@ json::object json_of(const ServiceStatus& status) {
 }
 
 json::object json_of(const QueueStatus& status) {
-  return {{"queue", status.queue},         {"group", core::to_string(status.group)},
-          {"worker", status.worker},       {"waiting", status.waiting},
-          {"dropped_full", status.dropped_full}, {"dropped_user", status.dropped_user}};
+  return {{"queue", status.queue},
+          {"group", core::to_string(status.group)},
+          {"worker", status.worker},
+          {"waiting", status.waiting},
+          {"dropped_full", status.dropped_full},
+          {"dropped_user", status.dropped_user}};
 }
 
-json::object json_of(const InterfaceStatus& status) { return {{"name", status.name}, {"packets", status.packets}}; }
+json::object json_of(const InterfaceStatus& status) {
+  return {{"name", status.name}, {"packets", status.packets}};
+}
 
 template <typename Items>
 json::array array_of(const Items& items) {
   json::array array;
   array.reserve(items.size());
-  for (const auto& item : items) array.push_back(json_of(item));
+  for (const auto& item : items)
+    array.push_back(json_of(item));
   return array;
 }
 

@@ -1,9 +1,8 @@
 #include "control/worker.hpp"
 
-#include <ctime>
-
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <span>
 #include <utility>
 
@@ -18,7 +17,8 @@ using core::Event;
 using core::QueueGroup;
 using netlink::ReceiveOutcome;
 
-// Verdicts of one batch: enough to spread the cost of the send, few enough that none waits long for the others.
+// Verdicts of one batch: enough to spread the cost of the send, few enough that none waits long for the
+// others.
 constexpr std::size_t kBatchMax = 64;
 constexpr std::size_t kArenaBytes = std::size_t{1} << 20;
 
@@ -31,7 +31,8 @@ netlink::BindRequest bind_request(const WorkerOptions& options, QueueGroup group
   request.length_max = options.queue_length;
   request.fail_open = true;
   switch (group) {
-    case QueueGroup::first: break;  // whole packets, whole checksums: the rewrite is an incremental one
+    case QueueGroup::first:
+      break;  // whole packets, whole checksums: the rewrite is an incremental one
     case QueueGroup::inspect:
       request.gso = true;
       request.copy_range = core::kHeaderCopyLength;
@@ -60,7 +61,8 @@ std::uint32_t coarse_seconds() noexcept {
 
 }  // namespace
 
-core::Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options, PublishedSnapshot& published) {
+core::Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options,
+                                                    PublishedSnapshot& published) {
   auto socket = netlink::QueueSocket::open({.receive_bytes = receive_bytes(options)});
   if (!socket) return tl::unexpected(socket.error());
   for (const QueueGroup group : core::kQueueGroups)
@@ -76,7 +78,8 @@ Worker::Worker(const WorkerOptions& options, PublishedSnapshot& published, netli
       layout_(options.layout),
       published_(published),
       socket_(std::move(socket)),
-      steering_(core::Random(options.seed, options.index), core::Random(~options.seed, options.index).next(), counters_),
+      steering_(core::Random(options.seed, options.index), core::Random(~options.seed, options.index).next(),
+                counters_),
       arena_(kArenaBytes),
       batch_(socket_.batch_bytes_max()) {}
 
@@ -113,24 +116,39 @@ ReceiveOutcome Worker::receive(std::span<std::uint8_t> room, bool wait) noexcept
   return got;
 }
 
-void Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram, std::uint32_t now_s) noexcept {
+void Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram,
+                    std::uint32_t now_s) noexcept {
   netlink::MessageReader messages(datagram);
   for (netlink::Message message; messages.next(message);) {
     switch (message.kind) {
-      case netlink::MessageKind::packet: break;
-      case netlink::MessageKind::error: counters_[Event::verdict_errors].add(); continue;
-      case netlink::MessageKind::overrun: counters_[Event::receive_overflows].add(); continue;
-      case netlink::MessageKind::malformed: counters_[Event::receive_errors].add(); continue;
-      default: continue;
+      case netlink::MessageKind::packet:
+        break;
+      case netlink::MessageKind::error:
+        counters_[Event::verdict_errors].add();
+        continue;
+      case netlink::MessageKind::overrun:
+        counters_[Event::receive_overflows].add();
+        continue;
+      case netlink::MessageKind::malformed:
+        counters_[Event::receive_errors].add();
+        continue;
+      default:
+        continue;
     }
     if (batch_.full()) send();
     const netlink::QueuedPacket& packet = message.packet;
     counters_.interfaces.count(packet.indev);
     switch (steering_.steer(snapshot, layout_.group_of(packet.queue),
                             {packet.payload, packet.full_length, packet.checksum_not_ready}, now_s)) {
-      case core::Verdict::accept: batch_.accept(packet.queue, packet.id); break;
-      case core::Verdict::accept_rewritten: batch_.accept(packet.queue, packet.id, packet.payload); break;
-      case core::Verdict::drop: batch_.drop(packet.queue, packet.id); break;
+      case core::Verdict::accept:
+        batch_.accept(packet.queue, packet.id);
+        break;
+      case core::Verdict::accept_rewritten:
+        batch_.accept(packet.queue, packet.id, packet.payload);
+        break;
+      case core::Verdict::drop:
+        batch_.drop(packet.queue, packet.id);
+        break;
     }
   }
 }

@@ -1,5 +1,5 @@
-// A worker: one thread, one netlink socket, one queue of every group. It drains the socket, decides on each packet,
-// sends the verdicts of the batch in one go and only then waits for more.
+// A worker: one thread, one netlink socket, one queue of every group. It drains the socket, decides on each
+// packet, sends the verdicts of the batch in one go and only then waits for more.
 #pragma once
 
 #include <atomic>
@@ -28,9 +28,11 @@ struct WorkerOptions {
 class Worker {
  public:
   // Takes this worker's queues and starts its thread. `published` outlives the worker.
-  static core::Result<std::unique_ptr<Worker>> start(const WorkerOptions& options, PublishedSnapshot& published);
+  static core::Result<std::unique_ptr<Worker>> start(const WorkerOptions& options,
+                                                     PublishedSnapshot& published);
 
-  // Ends the thread, within netlink's receive timeout; packets that are still queued are dropped by the kernel.
+  // Ends the thread, within netlink's receive timeout; packets that are still queued are dropped by the
+  // kernel.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -20,7 +20,8 @@ class IpAddress {
   // `bytes` is in network byte order and holds 4 (ipv4) or 16 (ipv6) bytes.
   static IpAddress from_bytes(Family family, std::span<const std::uint8_t> bytes);
 
-  // The textual forms of RFC 4291 and dotted quads (inet_pton); nothing for anything else, prefixes and zones included.
+  // The textual forms of RFC 4291 and dotted quads (inet_pton); nothing for anything else, prefixes and zones
+  // included.
   static std::optional<IpAddress> parse(std::string_view text);
 
   Family family() const { return family_; }

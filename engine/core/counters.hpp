@@ -1,5 +1,5 @@
-// Counters with one writer, the worker that owns them, and any number of readers. Readers see each counter whole; sets
-// of counters are read one after the other and may be a packet apart.
+// Counters with one writer, the worker that owns them, and any number of readers. Readers see each counter
+// whole; sets of counters are read one after the other and may be a packet apart.
 #pragma once
 
 #include <array>
@@ -25,27 +25,29 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// What a worker counts. Every packet ends as exactly one of rewritten, accepted (sent on unchanged) and dropped.
+// What a worker counts. Every packet ends as exactly one of rewritten, accepted (sent on unchanged) and
+// dropped.
 enum class Event : std::uint8_t {
-  packets,             // received from the queues
-  batches,             // verdict batches sent
+  packets,  // received from the queues
+  batches,  // verdict batches sent
   rewritten,
   accepted,
   dropped,
-  malformed,           // not a whole, well-formed packet: accepted
-  unsupported,         // well-formed, but not to be rewritten safely (source routes): accepted
-  unmatched,           // to no service of the current configuration: accepted
-  cache_hits,          // backend found in a flow cache
-  cache_misses,        // later packets of a flow the cache has forgotten: accepted, the kernel translates them
-  no_backend,          // the policy named no backend
-  receive_overflows,   // the socket's receive buffer ran over
-  receive_errors,      // netlink messages that could not be read
-  verdict_errors,      // verdicts the kernel refused
+  malformed,          // not a whole, well-formed packet: accepted
+  unsupported,        // well-formed, but not to be rewritten safely (source routes): accepted
+  unmatched,          // to no service of the current configuration: accepted
+  cache_hits,         // backend found in a flow cache
+  cache_misses,       // later packets of a flow the cache has forgotten: accepted, the kernel translates them
+  no_backend,         // the policy named no backend
+  receive_overflows,  // the socket's receive buffer ran over
+  receive_errors,     // netlink messages that could not be read
+  verdict_errors,     // verdicts the kernel refused
 };
 inline constexpr std::size_t kEvents = 14;
 inline constexpr std::array<std::string_view, kEvents> kEventNames{
-    "packets",   "batches",      "rewritten",  "accepted",          "dropped",        "malformed",     "unsupported",
-    "unmatched", "cache_hits",   "cache_misses", "no_backend",      "receive_overflows", "receive_errors", "verdict_errors"};
+    "packets",    "batches",           "rewritten",      "accepted",      "dropped",
+    "malformed",  "unsupported",       "unmatched",      "cache_hits",    "cache_misses",
+    "no_backend", "receive_overflows", "receive_errors", "verdict_errors"};
 
 struct BackendCounters {
   Counter picks;    // new flows given to this backend by the policy
@@ -53,7 +55,8 @@ struct BackendCounters {
   Counter bytes;    // of those packets, from the IP header on
 
   void reset() noexcept {
-    for (Counter* each : {&picks, &packets, &bytes}) each->reset();
+    for (Counter* each : {&picks, &packets, &bytes})
+      each->reset();
   }
 };
 
@@ -63,7 +66,8 @@ struct ServiceCounters {
   void reset() noexcept { no_backend.reset(); }
 };
 
-// Counters by slot number, in chunks that never move, so that the control thread can add slots while a worker counts.
+// Counters by slot number, in chunks that never move, so that the control thread can add slots while a worker
+// counts.
 template <typename T>
 class SlotBank {
  public:
@@ -86,8 +90,8 @@ class SlotBank {
   std::size_t slots_ = 0;
 };
 
-// Interfaces that packets came in by, by kernel index. A fixed table: the few interfaces of a host, and a last row for
-// the rest.
+// Interfaces that packets came in by, by kernel index. A fixed table: the few interfaces of a host, and a
+// last row for the rest.
 class InterfaceCounters {
  public:
   static constexpr std::size_t kRows = 16;

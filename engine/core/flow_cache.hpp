@@ -1,10 +1,11 @@
-// Remembers for a short while which backend a flow was given. It pins the packets of one flow that were queued before
-// conntrack confirmed the first of them (a UDP burst), and tells `inspect` and `rewrite` which backend a later packet
-// belongs to. It is a cache: conntrack is the flow table, and forgetting an entry never breaks a connection.
+// Remembers for a short while which backend a flow was given. It pins the packets of one flow that were
+// queued before conntrack confirmed the first of them (a UDP burst), and tells `inspect` and `rewrite` which
+// backend a later packet belongs to. It is a cache: conntrack is the flow table, and forgetting an entry
+// never breaks a connection.
 //
-// Four ways, one 64-byte line per set. An entry keeps the flow's 64-bit seeded hash, not its key: two flows that share
-// a hash (about one chance in 2^62 per lookup, unpredictable without the seed) share a backend while both last, which
-// harms neither, since conntrack corrects a packet rewritten against its binding.
+// Four ways, one 64-byte line per set. An entry keeps the flow's 64-bit seeded hash, not its key: two flows
+// that share a hash (about one chance in 2^62 per lookup, unpredictable without the seed) share a backend
+// while both last, which harms neither, since conntrack corrects a packet rewritten against its binding.
 #pragma once
 
 #include <array>
@@ -22,7 +23,8 @@ class FlowCache {
   explicit FlowCache(std::size_t entries) : sets_(std::bit_ceil(entries < kWays ? 1 : entries / kWays)) {}
 
   // The value stored for this hash at most `age_max_s` seconds ago.
-  std::optional<std::uint32_t> find(std::uint64_t hash, std::uint32_t now_s, std::uint32_t age_max_s) const noexcept {
+  std::optional<std::uint32_t> find(std::uint64_t hash, std::uint32_t now_s,
+                                    std::uint32_t age_max_s) const noexcept {
     for (const Entry& entry : set_of(hash).ways)
       if (entry.stored_s != kEmpty && entry.hash == hash && now_s + 1 - entry.stored_s <= age_max_s)
         return entry.value;

@@ -1,5 +1,5 @@
-// Which NFQUEUE number serves what. Flags and copy range belong to a queue in the kernel, so each kind of packet has a
-// group of queues of its own, and each worker thread owns one queue of every group.
+// Which NFQUEUE number serves what. Flags and copy range belong to a queue in the kernel, so each kind of
+// packet has a group of queues of its own, and each worker thread owns one queue of every group.
 #pragma once
 
 #include <array>
@@ -18,9 +18,12 @@ inline constexpr std::array kQueueGroups{QueueGroup::first, QueueGroup::inspect,
 
 constexpr std::string_view to_string(QueueGroup group) {
   switch (group) {
-    case QueueGroup::first: return "first";
-    case QueueGroup::inspect: return "inspect";
-    case QueueGroup::rewrite: return "rewrite";
+    case QueueGroup::first:
+      return "first";
+    case QueueGroup::inspect:
+      return "inspect";
+    case QueueGroup::rewrite:
+      return "rewrite";
   }
   return "?";
 }

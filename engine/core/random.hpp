@@ -1,5 +1,6 @@
-// Random numbers for balancing decisions: xoshiro256++ 1.0 (Blackman and Vigna, https://prng.di.unimi.it, public
-// domain algorithm), seeded through splitmix64. Not for secrets. One generator per worker, never shared.
+// Random numbers for balancing decisions: xoshiro256++ 1.0 (Blackman and Vigna, https://prng.di.unimi.it,
+// public domain algorithm), seeded through splitmix64. Not for secrets. One generator per worker, never
+// shared.
 #pragma once
 
 #include <array>
@@ -10,7 +11,8 @@ namespace nfsteer::core {
 
 class Random {
  public:
-  // Generators with the same seed and different streams are independent for our purposes: worker w uses stream w.
+  // Generators with the same seed and different streams are independent for our purposes: worker w uses
+  // stream w.
   explicit Random(std::uint64_t seed, std::uint64_t stream = 0) {
     std::uint64_t state = seed ^ (stream * 0xd1342543de82ef95U);
     for (auto& word : state_) {

@@ -1,5 +1,5 @@
-// Errors as values, for everything where the world can fail: a file, a flag, the kernel. The packet path does not use
-// them: it returns outcomes (core/steering.hpp).
+// Errors as values, for everything where the world can fail: a file, a flag, the kernel. The packet path does
+// not use them: it returns outcomes (core/steering.hpp).
 //
 //   Result<Config> config = load_config(path);
 //   if (!config) return tl::unexpected(config.error());

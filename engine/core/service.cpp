@@ -44,11 +44,23 @@ int specificity(const Service& service) {
   return service.protocol != Protocol::any ? 1 : 0;
 }
 
-std::string_view to_string(Protocol protocol) { return name_of(kProtocols, protocol); }
-std::string_view to_string(Mode mode) { return name_of(kModes, mode); }
-std::string_view to_string(OnNoBackend choice) { return name_of(kOnNoBackend, choice); }
-std::optional<Protocol> parse_protocol(std::string_view text) { return value_of(kProtocols, text); }
-std::optional<Mode> parse_mode(std::string_view text) { return value_of(kModes, text); }
-std::optional<OnNoBackend> parse_on_no_backend(std::string_view text) { return value_of(kOnNoBackend, text); }
+std::string_view to_string(Protocol protocol) {
+  return name_of(kProtocols, protocol);
+}
+std::string_view to_string(Mode mode) {
+  return name_of(kModes, mode);
+}
+std::string_view to_string(OnNoBackend choice) {
+  return name_of(kOnNoBackend, choice);
+}
+std::optional<Protocol> parse_protocol(std::string_view text) {
+  return value_of(kProtocols, text);
+}
+std::optional<Mode> parse_mode(std::string_view text) {
+  return value_of(kModes, text);
+}
+std::optional<OnNoBackend> parse_on_no_backend(std::string_view text) {
+  return value_of(kOnNoBackend, text);
+}
 
 }  // namespace nfsteer::core

@@ -32,9 +32,9 @@ enum class OnNoBackend : std::uint8_t {
 inline constexpr std::uint32_t kWeightMax = 65535;
 
 struct Backend {
-  IpAddress address;          // of the VIP's family
-  std::uint16_t port = 0;     // host byte order; 0: the port the client asked for
-  std::uint32_t weight = 1;   // 0..kWeightMax; 0: no new connections
+  IpAddress address;         // of the VIP's family
+  std::uint16_t port = 0;    // host byte order; 0: the port the client asked for
+  std::uint32_t weight = 1;  // 0..kWeightMax; 0: no new connections
 
   friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -47,7 +47,8 @@ struct Service {
   Mode mode = Mode::connection;
   std::string policy = "weighted-random";
   std::vector<Backend> backends;
-  bool masquerade = false;  // replace the client's address too, where replies would not pass this host otherwise
+  bool masquerade =
+      false;  // replace the client's address too, where replies would not pass this host otherwise
   OnNoBackend on_no_backend = OnNoBackend::reject;
 
   // The port a connection to `backend` arrives at; 0 where it is the one the client asked for.
@@ -58,8 +59,8 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 
-// The more specific of two services on one VIP takes the packet: a port before a protocol before any. Higher is more
-// specific.
+// The more specific of two services on one VIP takes the packet: a port before a protocol before any. Higher
+// is more specific.
 int specificity(const Service& service);
 
 std::string_view to_string(Protocol protocol);

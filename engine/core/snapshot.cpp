@@ -15,10 +15,13 @@ Snapshot::Snapshot(std::vector<SteeredService> services) : services_(std::move(s
     const Service& service = steered.service;
     assert(steered.backend_slots.size() == service.backends.size());
 
-    Key key{.port = service.port, .protocol = static_cast<std::uint8_t>(service.protocol), .family = service.vip.family()};
+    Key key{.port = service.port,
+            .protocol = static_cast<std::uint8_t>(service.protocol),
+            .family = service.vip.family()};
     std::ranges::copy(service.vip.bytes(), key.address.begin());
     std::size_t cell = hash_of(key) & (cells_.size() - 1);
-    while (cells_[cell].service != kFree) cell = (cell + 1) & (cells_.size() - 1);
+    while (cells_[cell].service != kFree)
+      cell = (cell + 1) & (cells_.size() - 1);
     cells_[cell] = {key, index};
     present_[static_cast<std::size_t>(specificity(service))] = true;
 
@@ -31,7 +34,10 @@ Snapshot::Snapshot(std::vector<SteeredService> services) : services_(std::move(s
 }
 
 const SteeredService* Snapshot::find(const FlowKey& flow) const noexcept {
-  Key key{.address = flow.destination, .port = flow.destination_port, .protocol = flow.protocol, .family = flow.family};
+  Key key{.address = flow.destination,
+          .port = flow.destination_port,
+          .protocol = flow.protocol,
+          .family = flow.family};
   if (present_[2] && key.port != 0)
     if (const auto* found = find_exactly(key)) return found;
   key.port = 0;

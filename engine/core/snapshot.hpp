@@ -11,13 +11,13 @@
 
 namespace nfsteer::core {
 
-// A service with what the data path adds to it. Slots are indices into the workers' counter banks; a service or backend
-// keeps its slot from snapshot to snapshot for as long as it is configured.
+// A service with what the data path adds to it. Slots are indices into the workers' counter banks; a service
+// or backend keeps its slot from snapshot to snapshot for as long as it is configured.
 struct SteeredService {
   Service service;
-  std::shared_ptr<const Picker> picker;       // built from service.backends
-  std::uint32_t slot = 0;                     // in WorkerCounters::services
-  std::vector<std::uint32_t> backend_slots;   // in WorkerCounters::backends; as long as service.backends
+  std::shared_ptr<const Picker> picker;      // built from service.backends
+  std::uint32_t slot = 0;                    // in WorkerCounters::services
+  std::vector<std::uint32_t> backend_slots;  // in WorkerCounters::backends; as long as service.backends
 };
 
 // Where a backend slot stands in a snapshot.
@@ -65,8 +65,8 @@ class Snapshot {
   };
   static constexpr std::uint32_t kFree = ~0U;
   std::vector<Cell> cells_;
-  // Which specificities (core/service.hpp) occur at all, so that a lookup skips the others. IP protocols that carry no
-  // port of ours have port 0 in their flows and never meet a service with a port.
+  // Which specificities (core/service.hpp) occur at all, so that a lookup skips the others. IP protocols that
+  // carry no port of ours have port 0 in their flows and never meet a service with a port.
   std::array<bool, 3> present_{};
 };
 

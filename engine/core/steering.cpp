@@ -12,21 +12,33 @@ constexpr std::size_t kRecentFlows = 4096;    // 64 KiB: stays in the CPU's cach
 constexpr std::size_t kTrackedFlows = 65536;  // 1 MiB, touched only by `inspect` and `rewrite` services
 constexpr std::uint32_t kAnyAge_s = std::numeric_limits<std::uint32_t>::max();
 
-bool tracks_flows(Mode mode) { return mode == Mode::inspect || mode == Mode::rewrite; }
+bool tracks_flows(Mode mode) {
+  return mode == Mode::inspect || mode == Mode::rewrite;
+}
 
 }  // namespace
 
 Steering::Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters)
-    : random_(random), hash_seed_(hash_seed), counters_(counters), recent_(kRecentFlows), tracked_(kTrackedFlows) {}
+    : random_(random),
+      hash_seed_(hash_seed),
+      counters_(counters),
+      recent_(kRecentFlows),
+      tracked_(kTrackedFlows) {}
 
-Verdict Steering::steer(const Snapshot& snapshot, QueueGroup group, QueuedBytes packet, std::uint32_t now_s) noexcept {
+Verdict Steering::steer(const Snapshot& snapshot, QueueGroup group, QueuedBytes packet,
+                        std::uint32_t now_s) noexcept {
   counters_[Event::packets].add();
   const auto verdict = [&] {
     ParsedPacket parsed;
     switch (parse_packet(packet.bytes, packet.full_length, parsed)) {
-      case ParseOutcome::ok: break;
-      case ParseOutcome::malformed: counters_[Event::malformed].add(); return Verdict::accept;
-      case ParseOutcome::unsupported: counters_[Event::unsupported].add(); return Verdict::accept;
+      case ParseOutcome::ok:
+        break;
+      case ParseOutcome::malformed:
+        counters_[Event::malformed].add();
+        return Verdict::accept;
+      case ParseOutcome::unsupported:
+        counters_[Event::unsupported].add();
+        return Verdict::accept;
     }
     const SteeredService* steered = snapshot.find(parsed.flow);
     if (steered == nullptr) {
@@ -43,8 +55,8 @@ Verdict Steering::steer(const Snapshot& snapshot, QueueGroup group, QueuedBytes 
   return verdict;
 }
 
-Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& steered, const ParsedPacket& parsed,
-                              QueuedBytes packet, std::uint32_t now_s) noexcept {
+Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& steered,
+                              const ParsedPacket& parsed, QueuedBytes packet, std::uint32_t now_s) noexcept {
   const Service& service = steered.service;
   // Queued just before a switch to `dnat`: the ladder behind the queue takes it.
   if (service.mode == Mode::dnat) return Verdict::accept;
@@ -93,13 +105,14 @@ Verdict Steering::without_backend(const SteeredService& steered) noexcept {
   return steered.service.on_no_backend == OnNoBackend::drop ? Verdict::drop : Verdict::accept;
 }
 
-Verdict Steering::rewrite(const BackendPlace& place, const ParsedPacket& parsed, QueuedBytes packet) noexcept {
+Verdict Steering::rewrite(const BackendPlace& place, const ParsedPacket& parsed,
+                          QueuedBytes packet) noexcept {
   // A payload that is not whole must not go back: the kernel would trim the packet to it.
   if (packet.bytes.size() < packet.full_length) return Verdict::accept;
   const Backend& backend = place.backend();
   const auto state = packet.checksum_partial ? ChecksumState::partial : ChecksumState::complete;
-  const auto outcome =
-      rewrite_destination(packet.bytes, parsed, backend.address, place.service->service.port_at(backend), state);
+  const auto outcome = rewrite_destination(packet.bytes, parsed, backend.address,
+                                           place.service->service.port_at(backend), state);
   return outcome == RewriteOutcome::rewritten ? Verdict::accept_rewritten : Verdict::accept;
 }
 

@@ -1,4 +1,5 @@
-// The steering decision: one packet in, one verdict out. Pure but for the counters it is given; a worker owns one.
+// The steering decision: one packet in, one verdict out. Pure but for the counters it is given; a worker owns
+// one.
 //
 //   packet.parse -> snapshot.find -> (cache | picker.pick) -> rewrite -> verdict, counted
 #pragma once
@@ -18,9 +19,9 @@ namespace nfsteer::core {
 
 // A packet as the kernel queued it.
 struct QueuedBytes {
-  std::span<std::uint8_t> bytes;    // from the IP header on; rewritten in place
-  std::uint32_t full_length = 0;    // bytes; more than bytes.size() when only the head was copied
-  bool checksum_partial = false;    // the transport checksum holds the pseudo header's sum only
+  std::span<std::uint8_t> bytes;  // from the IP header on; rewritten in place
+  std::uint32_t full_length = 0;  // bytes; more than bytes.size() when only the head was copied
+  bool checksum_partial = false;  // the transport checksum holds the pseudo header's sum only
 };
 
 enum class Verdict : std::uint8_t {
@@ -31,14 +32,15 @@ enum class Verdict : std::uint8_t {
 
 class Steering {
  public:
-  // The first packets of flows are pinned to their backend for this long, seconds. Conntrack's shortest life of an
-  // unanswered flow is far longer; what has to be bridged is the time in the queue.
+  // The first packets of flows are pinned to their backend for this long, seconds. Conntrack's shortest life
+  // of an unanswered flow is far longer; what has to be bridged is the time in the queue.
   static constexpr std::uint32_t kPinned_s = 4;
 
   // `counters` outlives this. `hash_seed` keys the flow caches.
   Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters);
 
-  // Decides on one packet from a queue of `group` and counts it. `now_s` is any clock in seconds that never goes back.
+  // Decides on one packet from a queue of `group` and counts it. `now_s` is any clock in seconds that never
+  // goes back.
   Verdict steer(const Snapshot& snapshot, QueueGroup group, QueuedBytes packet, std::uint32_t now_s) noexcept;
 
  private:

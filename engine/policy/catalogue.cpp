@@ -26,16 +26,20 @@ constexpr std::array kCatalogue{
 
 constexpr auto kNames = [] {
   std::array<std::string_view, kCatalogue.size()> names;
-  std::transform(kCatalogue.begin(), kCatalogue.end(), names.begin(), [](const Row& row) { return row.name; });
+  std::transform(kCatalogue.begin(), kCatalogue.end(), names.begin(),
+                 [](const Row& row) { return row.name; });
   return names;
 }();
 
 }  // namespace
 
-std::span<const std::string_view> names() { return kNames; }
+std::span<const std::string_view> names() {
+  return kNames;
+}
 
 std::shared_ptr<const Policy> build(std::string_view name, std::span<const core::Backend> backends) {
-  const auto* row = std::find_if(kCatalogue.begin(), kCatalogue.end(), [&](const Row& each) { return each.name == name; });
+  const auto* row =
+      std::find_if(kCatalogue.begin(), kCatalogue.end(), [&](const Row& each) { return each.name == name; });
   return row == kCatalogue.end() ? nullptr : row->build(backends);
 }
 

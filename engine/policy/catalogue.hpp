@@ -1,4 +1,5 @@
-// Every built-in policy by name. To add one: write its class beside this file and add its row to catalogue.cpp.
+// Every built-in policy by name. To add one: write its class beside this file and add its row to
+// catalogue.cpp.
 #pragma once
 
 #include <memory>

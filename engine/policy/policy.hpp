@@ -1,5 +1,5 @@
-// A balancing policy: built on the control thread from a service's backends, then asked by the workers. A policy object
-// never changes; when the backends or their weights change a new one is built.
+// A balancing policy: built on the control thread from a service's backends, then asked by the workers. A
+// policy object never changes; when the backends or their weights change a new one is built.
 #pragma once
 
 #include "core/picker.hpp"

@@ -2,8 +2,9 @@
 
 namespace nfsteer::policy {
 
-// Exact integer arithmetic: each backend brings weight * n, each column holds exactly `sum`. Only the final division
-// into 2^32 parts rounds, down, which is why a full column must not depend on it: its alias is itself.
+// Exact integer arithmetic: each backend brings weight * n, each column holds exactly `sum`. Only the final
+// division into 2^32 parts rounds, down, which is why a full column must not depend on it: its alias is
+// itself.
 WeightedRandom::WeightedRandom(std::span<const core::Backend> backends) {
   std::uint64_t sum = 0;
   for (std::uint32_t index = 0; index < backends.size(); ++index) {
@@ -11,6 +12,7 @@ WeightedRandom::WeightedRandom(std::span<const core::Backend> backends) {
     sum += backends[index].weight;
     columns_.push_back({0, index, index});
   }
+  if (columns_.empty()) return;
 
   const std::uint64_t count = columns_.size();
   std::vector<std::uint64_t> left(count);
@@ -34,7 +36,8 @@ WeightedRandom::WeightedRandom(std::span<const core::Backend> backends) {
   }
 }
 
-std::optional<std::uint32_t> WeightedRandom::pick(const core::FlowKey& /*flow*/, std::span<const core::Backend> /*backends*/,
+std::optional<std::uint32_t> WeightedRandom::pick(const core::FlowKey& /*flow*/,
+                                                  std::span<const core::Backend> /*backends*/,
                                                   core::Random& random) const noexcept {
   if (columns_.empty()) return std::nullopt;
   const std::uint64_t bits = random.next();

@@ -1,5 +1,5 @@
-// Weighted random by the alias method (A. J. Walker 1977; construction by M. D. Vose 1991): each pick costs one random
-// number and one table read, however many backends there are.
+// Weighted random by the alias method (A. J. Walker 1977; construction by M. D. Vose 1991): each pick costs
+// one random number and one table read, however many backends there are.
 #pragma once
 
 #include <cstdint>

@@ -32,9 +32,9 @@ std::vector<TableId> order_for(const RuleSet& rules) {
 }
 
 // ENOENT from a commit is an extension the kernel lacks; a better answer than libiptc's is which.
-core::Error explain(core::Error error, const RuleSet& rules) {
+core::Error explain(const core::Error& error, const RuleSet& rules) {
   const core::Result<void> missing = probe(rules);
-  return missing ? std::move(error) : missing.error();
+  return missing ? error : missing.error();
 }
 
 core::Result<SyncResult> bring_to(const TableId& id, const RuleSet& rules) {
@@ -60,7 +60,7 @@ core::Result<void> Applier::apply(const RuleSet& rules) {
       changed.emplace_back(id, std::move(synced->before));
       continue;
     }
-    core::Error error = explain(std::move(synced.error()), rules);
+    core::Error error = explain(synced.error(), rules);
     for (auto before = changed.rbegin(); before != changed.rend(); ++before) {
       if (sync_table(before->first, before->second)) {
         ++commits_;

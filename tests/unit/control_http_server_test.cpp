@@ -1,5 +1,3 @@
-#include "control/http_server.hpp"
-
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/api_client.hpp"
+#include "control/http_server.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -60,7 +59,8 @@ class HttpServerTest : public testing::Test {
   static std::string read_all(int fd) {
     std::string text;
     char buffer[4096];
-    for (ssize_t got; (got = ::read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+    for (ssize_t got; (got = ::read(fd, buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<std::size_t>(got));
     ::close(fd);
     return text;
   }
@@ -99,7 +99,8 @@ TEST_F(HttpServerTest, WhatIsNoHttpIsToldSo) {
 TEST_F(HttpServerTest, AnOversizedRequestIsRefused) {
   serve();
   const std::string length = std::to_string(HttpServer::kBodyMax + 1);
-  EXPECT_THAT(exchange("PUT / HTTP/1.1\r\nContent-Length: " + length + "\r\n\r\n"), StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(exchange("PUT / HTTP/1.1\r\nContent-Length: " + length + "\r\n\r\n"),
+              StartsWith("HTTP/1.1 413 "));
   EXPECT_THAT(exchange("GET / HTTP/1.1\r\nX: " + std::string(HttpServer::kHeaderMax, 'x') + "\r\n\r\n"),
               StartsWith("HTTP/1.1 413 "));
 }
@@ -115,9 +116,11 @@ TEST_F(HttpServerTest, AnIdleOrVanishingClientDisturbsNobody) {
 TEST_F(HttpServerTest, TooManyConnectionsAreTurnedAwayAndNoLonger) {
   serve();
   std::vector<int> idle;
-  for (unsigned count = 0; count < HttpServer::kConnectionsMax; ++count) idle.push_back(connect());
+  for (unsigned count = 0; count < HttpServer::kConnectionsMax; ++count)
+    idle.push_back(connect());
   EXPECT_EQ(read_all(connect()), "");
-  for (const int fd : idle) ::close(fd);
+  for (const int fd : idle)
+    ::close(fd);
   bool answered = false;
   for (int attempt = 0; attempt < 200 && !answered; ++attempt) {
     answered = cli::call_api(path_, "GET", "/v1/x").has_value();
@@ -158,7 +161,8 @@ TEST(ApiClient, SaysThatNobodyListens) {
   const auto answer = cli::call_api("/nonexistent/control.sock", "GET", "/v1/status");
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().line(),
-            "control socket /nonexistent/control.sock: no engine listens there; start one with `nfsteer run`, or name its "
+            "control socket /nonexistent/control.sock: no engine listens there; start one with `nfsteer "
+            "run`, or name its "
             "socket with --control");
 }
 

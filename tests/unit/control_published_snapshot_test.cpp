@@ -1,11 +1,11 @@
-#include "control/published_snapshot.hpp"
-
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "control/published_snapshot.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -16,7 +16,9 @@ std::unique_ptr<const core::Snapshot> snapshot_named(const std::string& name) {
   return std::make_unique<const core::Snapshot>(std::move(services));
 }
 
-std::string name_of(const core::Snapshot& snapshot) { return snapshot.services().front().service.name; }
+std::string name_of(const core::Snapshot& snapshot) {
+  return snapshot.services().front().service.name;
+}
 
 TEST(PublishedSnapshot, AReaderSeesTheLatest) {
   PublishedSnapshot published(1, snapshot_named("one"));
@@ -35,7 +37,8 @@ TEST(PublishedSnapshot, PublishingWaitsForReadersOfTheOld) {
     published.publish(snapshot_named("two"));
     done = true;
   });
-  while (name_of(published.enter(0)) != "two") published.leave(0);  // the new one is out
+  while (name_of(published.enter(0)) != "two")
+    published.leave(0);  // the new one is out
   EXPECT_FALSE(done);
   EXPECT_EQ(name_of(old), "one");  // and the old one still there
   published.leave(1);
@@ -59,9 +62,11 @@ TEST(PublishedSnapshot, ManyReadersNeverSeeADeadSnapshot) {
         last = number;
       }
     });
-  for (int number = 1; number <= 2000; ++number) published.publish(snapshot_named(std::to_string(number)));
+  for (int number = 1; number <= 2000; ++number)
+    published.publish(snapshot_named(std::to_string(number)));
   stop = true;
-  for (auto& reader : readers) reader.join();
+  for (auto& reader : readers)
+    reader.join();
 }
 
 }  // namespace

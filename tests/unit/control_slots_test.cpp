@@ -1,9 +1,9 @@
-#include "control/slots.hpp"
-
 #include <set>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "control/slots.hpp"
 
 namespace nfsteer::control {
 namespace {

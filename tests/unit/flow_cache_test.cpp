@@ -36,10 +36,12 @@ TEST(FlowCache, EveryHashIncludingZeroIsAKey) {
 TEST(FlowCache, AFullSetForgetsItsOldestFlow) {
   FlowCache cache(4);  // one set
   ASSERT_EQ(cache.capacity(), 4U);
-  for (std::uint32_t flow = 0; flow < 4; ++flow) cache.store(flow, flow, 10 + flow);
+  for (std::uint32_t flow = 0; flow < 4; ++flow)
+    cache.store(flow, flow, 10 + flow);
   cache.store(99, 99, 20);
   EXPECT_EQ(cache.find(0, 20, 100), std::nullopt);
-  for (std::uint32_t flow = 1; flow < 4; ++flow) EXPECT_EQ(cache.find(flow, 20, 100), flow);
+  for (std::uint32_t flow = 1; flow < 4; ++flow)
+    EXPECT_EQ(cache.find(flow, 20, 100), flow);
   EXPECT_EQ(cache.find(99, 20, 100), 99U);
 }
 
@@ -52,7 +54,8 @@ TEST(FlowCache, HoldsMostOfWhatItHasRoomFor) {
     cache.store(hash, static_cast<std::uint32_t>(hash), 1);
   }
   int found = 0;
-  for (const auto hash : hashes) found += cache.find(hash, 1, 4) == static_cast<std::uint32_t>(hash);
+  for (const auto hash : hashes)
+    found += cache.find(hash, 1, 4) == static_cast<std::uint32_t>(hash);
   EXPECT_GT(found, 1900);
 }
 

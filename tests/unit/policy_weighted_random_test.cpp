@@ -1,5 +1,3 @@
-#include "policy/weighted_random.hpp"
-
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -7,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/catalogue.hpp"
+#include "policy/weighted_random.hpp"
 
 namespace nfsteer::policy {
 namespace {
@@ -14,7 +13,8 @@ namespace {
 std::vector<core::Backend> backends_of(const std::vector<std::uint32_t>& weights) {
   std::vector<core::Backend> backends;
   for (std::uint32_t index = 0; index < weights.size(); ++index) {
-    const std::uint8_t bytes[]{10, 0, static_cast<std::uint8_t>(index >> 8), static_cast<std::uint8_t>(index)};
+    const std::uint8_t bytes[]{10, 0, static_cast<std::uint8_t>(index >> 8),
+                               static_cast<std::uint8_t>(index)};
     backends.push_back({core::IpAddress::from_bytes(core::Family::ipv4, bytes), 0, weights[index]});
   }
   return backends;
@@ -35,7 +35,8 @@ std::vector<double> shares_of(const WeightedRandom& policy, std::size_t backends
 std::vector<std::uint32_t> ramp(std::uint32_t count) {
   std::vector<std::uint32_t> weights(count);
   std::iota(weights.begin(), weights.end(), 0U);
-  for (auto& weight : weights) weight = weight * 7919 % (core::kWeightMax + 1);
+  for (auto& weight : weights)
+    weight = weight * 7919 % (core::kWeightMax + 1);
   return weights;
 }
 
@@ -56,8 +57,10 @@ TEST_P(WeightedRandomTable, SharesAreTheWeightsExactly) {
 
 INSTANTIATE_TEST_SUITE_P(Weights, WeightedRandomTable,
                          testing::Values(std::vector<std::uint32_t>{1}, std::vector<std::uint32_t>{1, 1},
-                                         std::vector<std::uint32_t>{1, 3}, std::vector<std::uint32_t>{1, 1000},
-                                         std::vector<std::uint32_t>{0, 5, 0, 0, 1}, std::vector<std::uint32_t>{65535, 1, 65535},
+                                         std::vector<std::uint32_t>{1, 3},
+                                         std::vector<std::uint32_t>{1, 1000},
+                                         std::vector<std::uint32_t>{0, 5, 0, 0, 1},
+                                         std::vector<std::uint32_t>{65535, 1, 65535},
                                          std::vector<std::uint32_t>(1000, 1), ramp(10000)));
 
 TEST(WeightedRandom, PicksAreDrawnAsTheTableSays) {
@@ -67,7 +70,8 @@ TEST(WeightedRandom, PicksAreDrawnAsTheTableSays) {
   core::Random random(20260101);
   constexpr int kPicks = 1'000'000;
   std::vector<int> picks(weights.size(), 0);
-  for (int pick = 0; pick < kPicks; ++pick) ++picks[policy.pick({}, backends, random).value()];
+  for (int pick = 0; pick < kPicks; ++pick)
+    ++picks[policy.pick({}, backends, random).value()];
   double chi_square = 0;
   for (std::size_t index = 0; index < weights.size(); ++index) {
     if (weights[index] == 0) {
@@ -105,7 +109,8 @@ TEST(WeightedRandom, TheSameSeedGivesTheSamePicks) {
 
 TEST(Catalogue, BuildsWhatItNamesAndNothingElse) {
   const auto backends = backends_of({1, 1});
-  for (const std::string_view name : names()) EXPECT_NE(build(name, backends), nullptr) << name;
+  for (const std::string_view name : names())
+    EXPECT_NE(build(name, backends), nullptr) << name;
   EXPECT_EQ(build("no-such-policy", backends), nullptr);
   EXPECT_EQ(names().front(), core::Service{}.policy);
 }

@@ -5,7 +5,9 @@
 namespace nfsteer::core {
 namespace {
 
-IpAddress address(const char* text) { return IpAddress::parse(text).value(); }
+IpAddress address(const char* text) {
+  return IpAddress::parse(text).value();
+}
 
 SteeredService service(const char* name, const char* vip, Protocol protocol, std::uint16_t port,
                        std::vector<std::uint32_t> backend_slots = {}) {
@@ -75,7 +77,8 @@ TEST(Snapshot, FindsEachOfThousands) {
   const Snapshot snapshot(std::move(services));
   for (unsigned index = 0; index < 5000; ++index) {
     const std::string vip = "10.1." + std::to_string(index / 50) + "." + std::to_string(index % 50);
-    EXPECT_EQ(found(snapshot, flow_to(vip.c_str(), 6, static_cast<std::uint16_t>(1 + index))), std::to_string(index));
+    EXPECT_EQ(found(snapshot, flow_to(vip.c_str(), 6, static_cast<std::uint16_t>(1 + index))),
+              std::to_string(index));
   }
 }
 
@@ -87,7 +90,8 @@ TEST(Snapshot, KnowsWhichBackendHasASlot) {
   EXPECT_EQ(snapshot.place_of(0).service->service.name, "one");
   EXPECT_EQ(snapshot.place_of(0).index, 1U);
   EXPECT_EQ(snapshot.place_of(2).service->service.name, "two");
-  for (const std::uint32_t slot : {1U, 3U, 5U, 1000000U}) EXPECT_EQ(snapshot.place_of(slot).service, nullptr) << slot;
+  for (const std::uint32_t slot : {1U, 3U, 5U, 1000000U})
+    EXPECT_EQ(snapshot.place_of(slot).service, nullptr) << slot;
 }
 
 }  // namespace

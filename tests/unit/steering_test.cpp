@@ -24,8 +24,12 @@ std::size_t allocations = 0;  // of this thread's tests; the steering decision i
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 
 namespace nfsteer::core {
 namespace {
@@ -37,14 +41,16 @@ constexpr std::uint32_t kNow_s = 1000;
 
 class NoBackendPolicy final : public Picker {
  public:
-  std::optional<std::uint32_t> pick(const FlowKey&, std::span<const Backend>, Random&) const noexcept override {
+  std::optional<std::uint32_t> pick(const FlowKey&, std::span<const Backend>,
+                                    Random&) const noexcept override {
     return std::nullopt;
   }
 };
 
 class OutOfRangePolicy final : public Picker {
  public:
-  std::optional<std::uint32_t> pick(const FlowKey&, std::span<const Backend> backends, Random&) const noexcept override {
+  std::optional<std::uint32_t> pick(const FlowKey&, std::span<const Backend> backends,
+                                    Random&) const noexcept override {
     return static_cast<std::uint32_t>(backends.size());
   }
 };
@@ -65,7 +71,8 @@ class SteeringTest : public testing::Test {
     if (port != 0) steered.service.protocol = Protocol::tcp;
     steered.service.backends = backends;
     steered.picker = std::make_shared<policy::WeightedRandom>(backends);
-    for (std::uint32_t slot = 0; slot < backends.size(); ++slot) steered.backend_slots.push_back(slot);
+    for (std::uint32_t slot = 0; slot < backends.size(); ++slot)
+      steered.backend_slots.push_back(slot);
     return steered;
   }
   static std::vector<Backend> two_backends() {
@@ -104,7 +111,8 @@ TEST_F(SteeringTest, AFirstPacketIsRewrittenToAPickedBackend) {
   for (std::uint16_t port = 1; port <= 400; ++port) {
     Bytes packet = build(udp_from(port));
     ASSERT_EQ(steer(snapshot, QueueGroup::first, packet), Verdict::accept_rewritten);
-    for (const char* backend : {"10.0.0.20", "10.0.0.30"}) taken[backend] += packet == sent_to(udp_from(port), backend);
+    for (const char* backend : {"10.0.0.20", "10.0.0.30"})
+      taken[backend] += packet == sent_to(udp_from(port), backend);
   }
   EXPECT_EQ(taken["10.0.0.20"] + taken["10.0.0.30"], 400);
   EXPECT_EQ(static_cast<std::uint64_t>(taken["10.0.0.20"]), counters.backends[0].picks.value());
@@ -178,8 +186,9 @@ TEST_F(SteeringTest, PacketsThatAreNotSteeredPassUnchangedAndAreCounted) {
     Bytes packet;
     Event event;
   };
-  for (const Case& each : {Case{build(elsewhere), Event::unmatched}, Case{build(source_routed), Event::unsupported},
-                           Case{cut, Event::malformed}, Case{{}, Event::malformed}}) {
+  for (const Case& each :
+       {Case{build(elsewhere), Event::unmatched}, Case{build(source_routed), Event::unsupported},
+        Case{cut, Event::malformed}, Case{{}, Event::malformed}}) {
     Bytes packet = each.packet;
     const std::uint64_t before = count(each.event);
     EXPECT_EQ(steer(snapshot, QueueGroup::first, packet), Verdict::accept);
@@ -190,9 +199,9 @@ TEST_F(SteeringTest, PacketsThatAreNotSteeredPassUnchangedAndAreCounted) {
 }
 
 TEST_F(SteeringTest, WithoutABackendThePacketFollowsTheServicesChoice) {
-  for (const auto& [choice, expected] : {std::pair{OnNoBackend::drop, Verdict::drop},
-                                         std::pair{OnNoBackend::reject, Verdict::accept},
-                                         std::pair{OnNoBackend::pass, Verdict::accept}}) {
+  for (const auto& [choice, expected] :
+       {std::pair{OnNoBackend::drop, Verdict::drop}, std::pair{OnNoBackend::reject, Verdict::accept},
+        std::pair{OnNoBackend::pass, Verdict::accept}}) {
     SteeredService steered = service_of(Mode::connection, two_backends());
     steered.picker = std::make_shared<NoBackendPolicy>();
     steered.service.on_no_backend = choice;
@@ -271,7 +280,8 @@ TEST_F(SteeringTest, NoPacketAllocatesMemory) {
     const Snapshot snapshot = snapshot_of(service_of(mode, two_backends()));
     const std::size_t before = allocations;
     for (Bytes& packet : packets)
-      for (const QueueGroup group : kQueueGroups) steer(snapshot, group, packet);
+      for (const QueueGroup group : kQueueGroups)
+        steer(snapshot, group, packet);
     EXPECT_EQ(allocations, before) << to_string(mode);
   }
   EXPECT_GT(count(Event::rewritten), 20U);
