@@ -18,6 +18,7 @@ missing=()
 for section in "$@"; do
   packages=$(packages_of "$section") || fail "no section '$section' in packages.txt"
   for package in $packages; do
+    [[ " ${missing[*]} " != *" $package "* ]] || continue
     [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
   done
 done
@@ -29,15 +30,12 @@ command -v apt-get >/dev/null || fail "needs ${missing[*]}; no apt-get here, ins
 # A package's installation starts its service unless this program says 101: "action forbidden by policy".
 policy=/usr/sbin/policy-rc.d
 own_policy=
-enabled_units() { find /etc/systemd/system -path '*.wants/*' -type l -printf '%f\n' 2>/dev/null | sort -u; }
-units_before=$(enabled_units)
+# What systemd starts at boot is a link in one of these folders.
+links() { find /etc/systemd/system -path '*.wants/*' -type l 2>/dev/null | sort; }
+links_before=$(links)
 restore() {
   [[ -z $own_policy ]] || rm -f "$policy"
-  local unit
-  command -v systemctl >/dev/null || return 0
-  comm -13 <(echo "$units_before") <(enabled_units) | while read -r unit; do
-    systemctl disable --quiet "$unit" 2>/dev/null || true
-  done
+  comm -13 <(echo "$links_before") <(links) | xargs -r rm -f
 }
 trap restore EXIT
 if [[ ! -e $policy ]]; then

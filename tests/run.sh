@@ -15,7 +15,7 @@ usage: tests/run.sh [--quick] [--only STAGE]... [-k FILTER] [--fuzz-seconds N]
                       netns        real traffic in network namespaces
                       demo         docker/demo.sh with network namespaces
                       fuzz         build with clang, each fuzz target for some seconds
-                      sanitizers   unit tests and a namespace run with ASan + UBSan, unit tests with TSan
+                      sanitizers   unit tests and a namespace run with ASan + UBSan, and with TSan
                       docker       docker/demo.sh with containers of a private Docker engine
   -k FILTER         only unit and namespace tests whose name contains FILTER
   --fuzz-seconds N  per fuzz target, default 20
@@ -115,11 +115,11 @@ build() {
 fixed_addresses=()
 if setarch --addr-no-randomize true 2>/dev/null; then fixed_addresses=(setarch --addr-no-randomize); fi
 
-unit_tests() {  # preset
+unit_tests() {  # preset [label]
   local program name count=0
   for program in build/"$1"/tests/unit/unit_*; do
     [[ -f $program && -x $program ]] || continue
-    name=$1-${program##*/}
+    name=${2:-$1}-${program##*/}
     suite "$name" 600 "${fixed_addresses[@]}" "$program" --gtest_output="xml:$results/$name.xml" \
       ${filter:+"--gtest_filter=*$filter*"}
     count=$((count + 1))
@@ -197,12 +197,18 @@ fi
 if wanted sanitizers; then
   echo "== sanitizers"
   if [[ $clang == yes ]]; then
-    unit_tests fuzz
-    namespace_tests netns-asan "$PWD/build/fuzz/engine/nfsteer" -m smoke
+    unit_tests fuzz asan-ubsan
+    namespace_tests asan-ubsan-netns "$PWD/build/fuzz/engine/nfsteer" -m smoke
   else
     skip "unit and namespace tests with ASan and UBSan" "the build failed"
   fi
-  if build tsan -- tests/unit/all; then unit_tests tsan; else skip "unit tests with TSan" "the build failed"; fi
+  # Threads meet in the engine and in the layers that workers run in; the others have one thread.
+  if build tsan -- nfsteer unit_core unit_policy unit_control; then
+    unit_tests tsan
+    namespace_tests tsan-netns "$PWD/build/tsan/engine/nfsteer" -m smoke
+  else
+    skip "unit and namespace tests with TSan" "the build failed"
+  fi
 fi
 
 if wanted docker; then

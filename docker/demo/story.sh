@@ -154,12 +154,14 @@ tell_stop() {  # tables before the start
   show_command "kill -TERM $(in_client cat "$client_folder/engine.pid")"
   engine_signal TERM
   within 10 engine_ended || die "the engine does not stop"
-  if [[ $(in_client cat "$client_folder/engine.exit") == 0 ]]; then good "exit status 0"; else bad "exit status not 0"; fi
+  local ended
+  ended=$(in_client cat "$client_folder/engine.exit")
+  if [[ $ended == 0 ]]; then good "exit status 0"; else bad "exit status $ended"; fi
   show_command "iptables-legacy -t mangle -S; iptables-legacy -t nat -S"
   local after
   after=$(rules mangle; rules nat)
   indented <<<"$after"
-  if [[ $after == "$1" ]]; then good "the tables are as they were before"; else bad "the tables were different before"; fi
+  if [[ $after == "$1" ]]; then good "the tables are as before the start"; else bad "the tables have changed"; fi
 }
 
 tell_kept() {

@@ -11,14 +11,18 @@ import errno
 import os
 import signal
 import socket
+import struct
+import threading
 import time
 
 import pytest
 
-from support import seccomp, tables
+from support import packets, seccomp, tables
 from support.engine import MODES, service
 from support.poll import wait_until
+from support.servers import UdpServer
 from support.stats import assert_shares
+from support.topology import address
 from support.traffic import HttpConnection, Load, Transfer, ask, http_names, udp_flow, udp_names
 
 EVEN = {"server1": 1, "server2": 1}
@@ -105,6 +109,74 @@ def test_sigterm_under_load_that_removes_the_rules_spares_what_had_begun(lab, ki
     early = [failure for failure in load.new.failures if failure.started < stopped]
     assert not early, f"{len(early)} requests that had begun failed: {early[0]}"
     assert not tables.ours(top.engine_host)
+
+
+class NewFlows:
+    """A stream of datagrams, each of a flow of its own, from a raw socket; the servers' sinks tell which arrived."""
+
+    def __init__(self, top):
+        self.sent = 0
+        self._over = threading.Event()
+        self._task = top.client.spawn(self._send, address(4, 10, segment=0 if top.kind == "local" else 1), top.vip[4])
+
+    def _send(self, source, vip):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as each:
+            for port in range(1024, 65536):
+                if self._over.is_set():
+                    return
+                datagram = struct.pack("!HHHH", port, 5000, 12, 0) + b"new?"
+                each.sendto(packets.ipv4(source, vip, socket.IPPROTO_UDP, datagram), (vip, 0))
+                self.sent += 1
+                time.sleep(0.00002)  # lets the other threads of this process in
+        raise AssertionError("the source ports did not last")
+
+    def more(self, count=1000):
+        goal = self.sent + count
+        wait_until(lambda: self.sent >= goal or not self._task.is_alive(), "the stream goes on", interval=0.001)
+
+    def finish(self):
+        self._over.set()
+        self._task.result()
+
+
+@KINDS
+@pytest.mark.parametrize("mode", ["connection", "rewrite"])
+def test_starts_and_stops_lose_not_one_packet(lab, kind, mode):
+    """Nobody sends a datagram again, so one that is lost in a queue shows."""
+    top = lab.topology(kind, web=False)
+    sinks = [UdpServer(server, 5000, answers=False) for server in top.servers]
+    engine = lab.web(top, protocol="udp", port=5000, mode=mode, engine={"on_stop": "keep"})
+    flows = NewFlows(top)
+    flows.more()
+    assert engine.service()["picks"] > 0
+    for _ in range(4):
+        engine.stop()
+        flows.more()
+        engine.start()
+        flows.more()
+    flows.finish()
+    wait_until(lambda: sum(len(sink.seen) for sink in sinks) == flows.sent,
+               lambda: f"{flows.sent} flows sent, {sum(len(sink.seen) for sink in sinks)} arrived")
+    assert engine.service()["picks"] > 0
+
+
+@pytest.mark.parametrize("on_stop", ["keep", "remove"])
+def test_a_stop_answers_what_still_waits_in_the_queue(lab, on_stop):
+    top = lab.topology("routed", web=False)
+    sinks = [UdpServer(server, 5000, answers=False) for server in top.servers]
+    engine = lab.web(top, weights=(1, 1), protocol="udp", port=5000,
+                     engine={"queues": 1, "queue_length": 16384, "on_stop": on_stop})
+    engine.freeze()
+    flows = NewFlows(top)
+    flows.more(12000)
+    flows.finish()
+    waiting = sum(queue["waiting"] for queue in queue_lines(top.gateway))
+    assert waiting == flows.sent, "all of them wait"
+    engine.process.signal(signal.SIGTERM)
+    engine.thaw()
+    assert engine.outcome().code == 0
+    wait_until(lambda: sum(len(sink.seen) for sink in sinks) == flows.sent,
+               lambda: f"{flows.sent} flows sent, {sum(len(sink.seen) for sink in sinks)} arrived")
 
 
 def test_sigint_stops_as_sigterm_does_and_sighup_reloads(lab):

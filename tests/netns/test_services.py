@@ -166,7 +166,8 @@ def test_masquerade_of_one_service_leaves_the_others_alone(lab):
     """A server sees the gateway's address through one service and the client's through the other."""
     top = lab.topology("routed", servers=1, web=False)
     hidden, plain = (UdpServer(top.servers[0], port) for port in (5000, 5002))
-    lab.engine(top, [service("hidden", top.vip[4], [top.backend(1)], protocol="udp", port=5000, masquerade=True),
+    # The hidden one is also the wider of the two: it must not hide what the other carries.
+    lab.engine(top, [service("hidden", top.vip[4], [top.backend(1)], masquerade=True),
                      service("plain", top.vip[4], [top.backend(1)], protocol="udp", port=5002)])
     with top.client.inside():
         udp_ask(top.vip[4], 5000)

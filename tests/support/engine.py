@@ -7,9 +7,8 @@ import re
 import shutil
 import signal
 import socket
-import tempfile
 
-from .hosts import run
+from .hosts import new_folder, run
 from .poll import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -39,7 +38,7 @@ class Engine:
 
     def __init__(self, host, services=None, flags=(), engine=None, wrap=(), preexec=None):
         self.host, self._wrap, self._preexec = host, wrap, preexec
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nfsteer-test-"))
+        self.folder = pathlib.Path(new_folder("engine"))
         self.control = str(self.folder / "control.sock")
         self.file = self.folder / "nfsteer.yaml"
         self.flags = [str(flag) for flag in flags]

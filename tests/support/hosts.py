@@ -7,8 +7,10 @@ it ends (Host.close, atexit; the conftest turns SIGTERM into an ordinary end).
 import atexit
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -35,6 +37,19 @@ def run(*command, check=True, input=None, timeout=60):
 def _set_namespace(fd):
     if _libc.setns(fd, _CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+@functools.cache
+def _scratch():
+    return tempfile.mkdtemp(prefix="nfsteer-test-")
+
+
+def new_folder(name):
+    """A folder that everybody may read, removed with all others when the interpreter ends."""
+    os.chmod(_scratch(), 0o755)
+    folder = os.path.join(_scratch(), f"{name}-{next(_serial)}")
+    os.mkdir(folder, 0o755)
+    return folder
 
 
 class Process:
@@ -167,7 +182,9 @@ class Host:
         return run("nsenter", f"--net={self.path}", "--", *command, **options)
 
     def start(self, *command, **options):
-        process = Process(["nsenter", f"--net={self.path}", "--", *command], **options)
+        # pdeathsig: whatever ends this interpreter, and wherever it stands then, ends the process too.
+        process = Process(["setpriv", "--pdeathsig", "KILL", "--", "nsenter", f"--net={self.path}", "--", *command],
+                          **options)
         self.processes.append(process)
         return process
 
@@ -219,3 +236,4 @@ def close_everything():
         process.close()
     for host in list(_hosts):
         host.close()
+    shutil.rmtree(_scratch(), ignore_errors=True)

@@ -8,14 +8,14 @@ class Expired(AssertionError):
 
 
 def wait_until(condition, what, seconds=10.0, interval=0.02):
-    """Returns the first true value of condition(); `what` names it in the failure."""
+    """Returns the first true value of condition(); `what`, or what it returns, names it in the failure."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Expired(f"not within {seconds:g} s: {what}")
+            raise Expired(f"not within {seconds:g} s: {what() if callable(what) else what}")
         time.sleep(interval)
 
 

@@ -1,15 +1,12 @@
 """Servers that tell who they are."""
 
-import atexit
 import functools
 import hashlib
-import os
 import shutil
 import socket
-import tempfile
 import threading
 
-from .hosts import wait_listening
+from .hosts import new_folder, wait_listening
 
 BIG = 32 << 20  # bytes of /big
 SO_RCVBUFFORCE = 33
@@ -53,19 +50,21 @@ def _big_content():
 
 @functools.cache
 def _shared_folder():
-    """Holds the one file that every nginx serves, until the interpreter ends."""
-    folder = tempfile.mkdtemp(prefix="nfsteer-nginx-big-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """Holds the one file that every nginx serves."""
+    folder = new_folder("big")
     with open(f"{folder}/big", "wb") as file:
         file.write(_big_content())
     return folder
 
 
 class Nginx:
-    """Real nginx, as one process so that its end leaves no worker behind. / answers the server's name, /big about 32 MiB; header X-Port names the port."""
+    """Real nginx, as one process so that its end leaves no worker behind.
+
+    / answers the server's name, /big about 32 MiB; the header X-Port names the port.
+    """
 
     def __init__(self, host, ports=(80, 81, 8080)):
-        self.root = tempfile.mkdtemp(prefix="nfsteer-nginx-")
+        self.root = new_folder("nginx")
         host.servers.append(self)
         with open(f"{self.root}/nginx.conf", "w") as file:
             file.write(_NGINX.format(root=self.root, shared=_shared_folder(), name=host.name,
