@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-stages_all=(unit netns demo fuzz sanitizers docker)
+stages_all=(unit netns demo bench fuzz sanitizers docker)
 
 usage() {
   cat <<'TEXT'
@@ -14,6 +14,7 @@ usage: tests/run.sh [--quick] [--only STAGE]... [-k FILTER] [--fuzz-seconds N]
                       unit         format, build with g++, unit tests
                       netns        real traffic in network namespaces
                       demo         docker/demo.sh with network namespaces
+                      bench        bench/run.sh for some seconds: the shape of its results, not the speed
                       fuzz         build with clang, each fuzz target for some seconds
                       sanitizers   unit tests and a namespace run with ASan + UBSan, and with TSan
                       docker       docker/demo.sh with containers of a private Docker engine
@@ -141,13 +142,13 @@ formatted() {
 export -f formatted
 
 echo "== packages"
-docker/install.sh build client server hosts test
+docker/install.sh build client server hosts test bench
 if wanted docker; then docker/install.sh docker; fi
 
 release=no
-if wanted unit || wanted netns || wanted demo; then
+if wanted unit || wanted netns || wanted demo || wanted bench; then
   echo "== build with g++"
-  build release -DNFSTEER_TESTS=ON -- all && release=yes
+  build release -DNFSTEER_TESTS=ON -DNFSTEER_BENCH=ON -- all && release=yes
 fi
 if wanted unit; then
   echo "== unit"
@@ -169,6 +170,15 @@ if wanted demo; then
       --junitxml="$results/demo.xml" -m 'not docker' tests/docker
   else
     skip "demo" "the build failed"
+  fi
+fi
+if wanted bench; then
+  echo "== benchmark"
+  if [[ $release == yes ]]; then
+    suite bench 300 env NFSTEER_BENCH_BUILD="$PWD/build/release" "$python" -m pytest -p no:cacheprovider -ra \
+      --junitxml="$results/bench.xml" tests/bench
+  else
+    skip "benchmark" "the build failed"
   fi
 fi
 

@@ -1,0 +1,269 @@
+"""The ways from a virtual IP to its backends that are compared. Each is set up in the balancer's host for one service
+and removed again; a path that the kernel or the measure does not allow raises Unavailable with the reason.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+
+from support.engine import BINARY, Engine, service
+from support.hosts import new_folder, run, wait_listening
+from support.poll import wait_until
+
+from .networks import backend
+
+QUEUES = 2
+
+
+class Unavailable(Exception):
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a path is to balance."""
+    protocol: str
+    port: int
+    backends: int
+
+    def addresses(self):
+        return [backend(index) for index in range(self.backends)]
+
+
+class Path:
+    """Nothing between client and backend."""
+
+    def __init__(self, network, task, build):
+        self.network, self.task, self.build = network, task, build
+        self.host, self.vip = network.balancer, network.vip
+        self.pid = None  # of the process that works for this path
+
+    def targets(self):
+        """Where the load goes."""
+        return [self.vip]
+
+    def set_up(self):
+        pass
+
+    def change(self):
+        """The weight of one backend changes; for the measure rules_change."""
+        raise Unavailable("has no rules to change")
+
+    def take_down(self):
+        pass
+
+    def facts(self):
+        """What the path itself can tell about the load it has just carried."""
+        return {}
+
+
+class Direct(Path):
+    def targets(self):
+        return [backend(0), backend(1)]
+
+
+class _Iptables(Path):
+    """Rules in PREROUTING and OUTPUT of the nat table, loaded in one commit; the legacy tables, as nfsteer's."""
+
+    def set_up(self):
+        self._restore(self._nat())
+
+    def change(self):
+        self._restore(self._nat())
+
+    def take_down(self):
+        self._restore("*nat\nCOMMIT\n*mangle\nCOMMIT\n")
+
+    def _restore(self, text):
+        self.host.run("iptables-legacy-restore", "-w", input=text)
+
+    def _nat(self):
+        task = self.task
+        lines = ["*nat", ":BENCH - [0:0]", ":BENCH-SVC - [0:0]", "-A PREROUTING -j BENCH", "-A OUTPUT -j BENCH",
+                 f"-A BENCH -d {self.vip} -p {task.protocol} --dport {task.port} -j BENCH-SVC"]
+        addresses = task.addresses()
+        for index, each in enumerate(addresses):
+            left = len(addresses) - index
+            match = f"-m statistic {self.statistic(left)} " if left > 1 else ""
+            lines.append(f"-A BENCH-SVC {match}-j DNAT --to-destination {each}")
+        return "\n".join([*lines, "COMMIT", ""])
+
+
+class DnatList(_Iptables):
+    """As kube-proxy lays it out: a list, each rule takes its share of what the ones before it left."""
+
+    @staticmethod
+    def statistic(left):
+        return f"--mode random --probability {1 / left:.10f}"
+
+
+class DnatNth(_Iptables):
+    @staticmethod
+    def statistic(left):
+        return f"--mode nth --every {left} --packet 0"
+
+
+class _NftMap(Path):
+    """One rule, one map, however many backends."""
+
+    def set_up(self):
+        task = self.task
+        entries = ", ".join(f"{index} : {each}" for index, each in enumerate(task.addresses()))
+        rule = (f"ip daddr {self.vip} {task.protocol} dport {task.port} "
+                f"dnat ip to {self.choice()} map {{ {entries} }}")
+        text = (f"table ip bench {{\n"
+                f"chain pre {{ type nat hook prerouting priority -100; {rule}; }}\n"
+                f"chain out {{ type nat hook output priority -100; {rule}; }}\n}}\n")
+        try:
+            self.host.run("nft", "-f", "-", input=text)
+        except RuntimeError as error:
+            raise Unavailable(f"this kernel or nft does not take it: {str(error).splitlines()[0]}") from None
+
+    def change(self):
+        self.take_down()
+        self.set_up()
+
+    def take_down(self):
+        self.host.run("nft", "delete", "table", "ip", "bench", check=False)
+
+
+class NftNumgen(_NftMap):
+    def choice(self):
+        return f"numgen random mod {self.task.backends}"
+
+
+class NftJhash(_NftMap):
+    def choice(self):
+        return f"jhash ip saddr . {self.task.protocol} sport mod {self.task.backends}"
+
+
+class Ipvs(Path):
+    def set_up(self):
+        if not pathlib.Path("/proc/net/ip_vs").exists():
+            raise Unavailable("this kernel has no IPVS")
+        if not shutil.which("ipvsadm"):
+            raise Unavailable("ipvsadm is not installed")
+        flag = {"tcp": "-t", "udp": "-u"}[self.task.protocol]
+        virtual = f"{flag} {self.vip}:{self.task.port}"
+        lines = [f"-A {virtual} -s wrr"]
+        lines += [f"-a {virtual} -r {each}:{self.task.port} -m -w 1" for each in self.task.addresses()]
+        self.host.ip(f"addr replace {self.vip}/32 dev lo")
+        self.host.run("ipvsadm", "-R", input="\n".join(lines) + "\n")
+
+    def take_down(self):
+        self.host.run("ipvsadm", "-C", check=False)
+        self.host.run("ip", "addr", "del", f"{self.vip}/32", "dev", "lo", check=False)
+
+
+class Haproxy(Path):
+    """TCP mode: two connections for each of the client's."""
+
+    def set_up(self):
+        task = self.task
+        if task.protocol != "tcp":
+            raise Unavailable("HAProxy balances TCP only")
+        if not shutil.which("haproxy"):
+            raise Unavailable("haproxy is not installed")
+        self.folder = pathlib.Path(new_folder("haproxy"))
+        servers = "\n".join(f"  server s{index} {each}:{task.port}" for index, each in enumerate(task.addresses()))
+        (self.folder / "haproxy.cfg").write_text(
+            f"global\n  maxconn 8192\n  nbthread {QUEUES}\n"
+            f"defaults\n  mode tcp\n  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n"
+            f"listen bench\n  bind {self.vip}:{task.port}\n  balance random\n{servers}\n")
+        self.host.ip(f"addr replace {self.vip}/32 dev lo")
+        self.process = self.host.start("haproxy", "-db", "-f", self.folder / "haproxy.cfg")
+        self.pid = self.process.pid
+        wait_listening(self.host, task.port, seconds=30)
+
+    def take_down(self):
+        if self.pid:
+            self.process.close()
+            self.host.run("ip", "addr", "del", f"{self.vip}/32", "dev", "lo", check=False)
+
+
+class NfqueueAccept(DnatList):
+    """nfsteer's own queue rules, a program that only accepts behind them, and the DNAT list for what it accepted."""
+
+    def set_up(self):
+        task = self.task
+        text = run(BINARY, "rules", "--vip", self.vip, "--protocol", task.protocol, "--port", task.port,
+                   "--backend", backend(0), "--queues", QUEUES).stdout
+        mangle = text[text.index("*mangle"):].partition("COMMIT\n")
+        self.process = self.host.start(self.build / "bench/tools/nfqaccept", "--queues", QUEUES)
+        self.pid = self.process.pid
+        wait_until(lambda: "ready:" in self.process.stderr or not self.process.running(), "nfqaccept is ready")
+        if not self.process.running():
+            raise RuntimeError(self.process.stderr.strip())
+        self._restore(self._nat() + mangle[0] + mangle[1])
+
+    def take_down(self):
+        super().take_down()
+        if self.pid:
+            self.process.close()
+
+
+class Nfsteer(Path):
+    engine = None
+
+    def set_up(self):
+        task = self.task
+        self.engine = Engine(self.host, [service("bench", self.vip, task.addresses(), protocol=task.protocol,
+                                                 port=task.port, mode=self.mode)], engine={"queues": QUEUES})
+        self.engine.launch()
+        wait_until(lambda: "ready:" in self.engine.stderr + self.engine.process.stdout or not self.engine.running(),
+                   "the engine is ready", seconds=60, interval=0.001)
+        if not self.engine.running():
+            raise RuntimeError(self.engine.stderr.strip())
+        self.pid = self.engine.pid
+
+    def change(self):
+        outcome = self.engine.command("weight", "bench", backend(0), "2", seconds=60)
+        if outcome.code != 0:
+            raise RuntimeError(outcome.stderr.strip())
+
+    def take_down(self):
+        if self.engine:
+            with contextlib.suppress(AssertionError):  # it may have ended by itself; then its sample has failed already
+                self.engine.stop(seconds=60)
+            self.engine.close()
+
+    def facts(self):
+        status = self.engine.status()
+        bench = status["services"][0]
+        total = {field: sum(worker[field] for worker in status["workers"])
+                 for field in ("packets", "batches", "cache_hits", "receive_overflows")}
+        dropped = sum(queue["dropped_full"] + queue["dropped_user"] for queue in status["queues"])
+        return {"picks": bench["picks"], "ladder": bench["ladder"], "queue_full": dropped, **total}
+
+
+class NfsteerDnat(Nfsteer):
+    mode = "dnat"
+
+
+class NfsteerConnection(Nfsteer):
+    mode = "connection"
+
+
+class NfsteerInspect(Nfsteer):
+    mode = "inspect"
+
+
+class NfsteerRewrite(Nfsteer):
+    mode = "rewrite"
+
+
+PATHS = {
+    "direct": Direct,
+    "dnat-list": DnatList,
+    "nfsteer-dnat": NfsteerDnat,
+    "nfsteer-connection": NfsteerConnection,
+    "nfsteer-inspect": NfsteerInspect,
+    "nfsteer-rewrite": NfsteerRewrite,
+    "nfqueue-accept": NfqueueAccept,
+    "dnat-nth": DnatNth,
+    "nft-numgen": NftNumgen,
+    "nft-jhash": NftJhash,
+    "haproxy": Haproxy,
+    "ipvs": Ipvs,
+}
