@@ -209,7 +209,7 @@ class Nfsteer(Path):
     def set_up(self):
         task = self.task
         self.engine = Engine(self.host, [service("bench", self.vip, task.addresses(), protocol=task.protocol,
-                                                 port=task.port, mode=self.mode)], engine={"queues": QUEUES})
+                                                 port=task.port, mode=self.mode)], engine={"queues": QUEUES, "on_stop": "remove"})
         self.engine.launch()
         wait_until(lambda: "ready:" in self.engine.stderr + self.engine.process.stdout or not self.engine.running(),
                    "the engine is ready", seconds=60, interval=0.001)

@@ -150,13 +150,25 @@ tell_kill() {
 }
 
 tell_stop() {  # tables before the start
-  title "The engine stops"
+  title "The engine stops while requests go on"
+  request_stream 400
+  say "The engine balances:"
+  watch_answers "$state/answers" 0 100
+  local ended stopped
   show_command "kill -TERM $(in_client cat "$client_folder/engine.pid")"
   engine_signal TERM
   within 10 engine_ended || die "the engine does not stop"
-  local ended
   ended=$(in_client cat "$client_folder/engine.exit")
   if [[ $ended == 0 ]]; then good "exit status 0"; else bad "exit status $ended"; fi
+  stopped=$(wc -l <"$state/answers")
+  say "The ladder balances:"
+  watch_answers "$state/answers" "$stopped" 400
+  wait "$stream" || true
+  judge_shares "$state/answers" "$stopped" 400
+  judge_failures 400
+  say "The ladder would balance until the next start. This removes it:"
+  show_command "nfsteer cleanup"
+  in_client nfsteer cleanup
   show_command "iptables-legacy -t mangle -S; iptables-legacy -t nat -S"
   local after
   after=$(rules mangle; rules nat)

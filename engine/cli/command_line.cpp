@@ -61,7 +61,7 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
            command.add_option("--control", engine.control, "path of the control socket")
                ->envname("NFSTEER_CONTROL"),
            command.add_option("--on-stop", engine.on_stop,
-                              "remove: take all rules out; keep: leave the DNAT ladder"),
+                              "keep (default): the DNAT ladder stays; remove: every rule goes"),
        })
     option->group("Engine");
   return flags;

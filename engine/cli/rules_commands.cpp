@@ -70,7 +70,8 @@ void add_rules_commands(CLI::App& app, Action& action) {
   checker->add_option("FILE", *file, "YAML file")->required();
   checker->callback([=, &action] { action = [=] { return check(*file); }; });
 
-  CLI::App* cleanup = app.add_subcommand("cleanup", "Remove the rules and socket that a killed engine left");
+  CLI::App* cleanup =
+      app.add_subcommand("cleanup", "Remove the rules and socket that an engine left when it ended");
   const auto control = add_control_flag(*cleanup);
   const auto force = std::make_shared<bool>(false);
   cleanup->add_flag("--force", *force, "even while an engine runs");

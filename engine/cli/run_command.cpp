@@ -76,7 +76,12 @@ core::Result<void> run(const ConfigFlags& flags) {
   io.run();
 
   auto stopped = engine->stop();
-  if (stopped) spdlog::info("stopped");
+  if (stopped && engine->leaves_ladder()) {
+    spdlog::info(
+        "stopped; the DNAT ladder goes on balancing until the next start, `nfsteer cleanup` removes it");
+  } else if (stopped) {
+    spdlog::info("stopped; every rule is removed");
+  }
   return stopped;
 }
 

@@ -40,8 +40,8 @@ inline constexpr std::size_t kControlMax =
 
 // What becomes of the rules when the engine stops.
 enum class OnStop : std::uint8_t {
-  remove,  // every rule goes
-  keep,    // the DNAT ladder stays and balances until the next start
+  keep,    // the DNAT ladder stays and balances until the next start, or until `nfsteer cleanup`
+  remove,  // every rule goes, and with it whatever balances new connections
 };
 
 std::string_view to_string(OnStop choice);
@@ -52,7 +52,7 @@ struct Engine {
   std::uint32_t queue_length = kQueueLengthDefault;  // packets that a kernel queue holds, 1..kQueueLengthMax
   std::optional<std::uint64_t> seed;                 // of the policies' choices; none: random
   std::string control{kControlDefault};              // path of the control socket, printable ASCII
-  OnStop on_stop = OnStop::remove;
+  OnStop on_stop = OnStop::keep;
 
   // `queues`, or the number of CPUs this process may use, at most core::kWorkersMax.
   std::uint16_t workers() const;

@@ -111,7 +111,7 @@ constexpr Field<Engine> kEngineFields[] = {
      }},
     {"on_stop",
      [](const Place& place, Engine& engine, Names) {
-       return store(read_choice(place, {OnStop::remove, OnStop::keep}), engine.on_stop);
+       return store(read_choice(place, {OnStop::keep, OnStop::remove}), engine.on_stop);
      }},
 };
 

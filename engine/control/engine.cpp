@@ -121,8 +121,7 @@ core::Result<void> Engine::stop() {
   if (!unqueued) spdlog::error("the queue rules stay: {}", unqueued.error().line());
   wait_for_empty_queues();
   workers_.clear();
-  if (settings_.on_stop == config::OnStop::remove) return rules_.remove();
-  return unqueued;
+  return leaves_ladder() ? unqueued : rules_.remove();
 }
 
 void Engine::wait_for_empty_queues() {
@@ -141,6 +140,8 @@ void Engine::wait_for_empty_queues() {
 core::Result<void> Engine::change_services(std::vector<Service> wanted) {
   const auto spread = can_spread_by_port(wanted);
   if (!spread) return tl::unexpected(spread.error());
+  if (!*spread && !std::exchange(warned_of_coarse_spreading_, true))
+    spdlog::warn("the kernel has no bpf match: all connections of one client go to one worker; load xt_bpf");
   const rules::RuleSet planned = rules::plan(wanted, layout_, {.spread_by_port = *spread});
   if (auto probed = rules::probe(planned); !probed) return probed;
   published_.publish(make_snapshot(bound_by_both(services_, wanted)));

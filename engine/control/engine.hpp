@@ -42,9 +42,11 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Takes the queue rules out, answers every packet that is still queued, ends the workers, and then removes
-  // the rules or leaves the ladder, as configured. Connections live on in conntrack either way.
+  // Takes the queue rules out, answers every packet that is still queued, ends the workers, and then leaves
+  // the ladder or removes it, as configured. Where it is removed, connections live on only as long as another
+  // rule of the namespace has the kernel follow connections.
   core::Result<void> stop();
+  bool leaves_ladder() const { return settings_.on_stop == config::OnStop::keep; }
 
   core::Result<void> reload();
   core::Result<void> set_mode(std::string_view service, core::Mode mode);
@@ -76,6 +78,7 @@ class Engine {
   netlink::InterfaceTable interfaces_;
   std::chrono::steady_clock::time_point started_;
   std::uint64_t rule_errors_ = 0;
+  bool warned_of_coarse_spreading_ = false;
   bool running_ = false;
 };
 

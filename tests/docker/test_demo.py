@@ -53,9 +53,11 @@ def test_tells_its_story_and_leaves_nothing_behind(hosts):
     assert result.returncode == 0
     for mode in MODES:
         assert f"Mode {mode}" in result.stdout
-    # One judgement of the shares in each mode, one of the ladder after kill -9, one after the restart.
-    assert len(re.findall("ok +shares against the weights", result.stdout)) == len(MODES) + 2
-    assert "900 requests, none failed" in result.stdout
+    # One judgement of the shares in each mode, one of the ladder after kill -9, one after the restart, one of
+    # the ladder after the stop.
+    assert len(re.findall("ok +shares against the weights", result.stdout)) == len(MODES) + 3
+    for requests in (900, 400):  # around kill -9, around SIGTERM
+        assert f"{requests} requests, none failed" in result.stdout
     assert "the tables are as before the start" in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     assert "\x1b" not in result.stdout, "colours outside a terminal"

@@ -248,7 +248,7 @@ def test_a_table_in_use_by_another_program_costs_no_start(lab):
     top.client.run("iptables-legacy-restore", "-w", input=rules)
     before = tables.save(top.client, counters=False)
     engine = lab.engine(top, [service("a", top.vip[4], [top.backend(1)], on_no_backend="reject"),
-                              service("b", top.vip[6], [top.backend(1, 6)])])
+                              service("b", top.vip[6], [top.backend(1, 6)])], engine={"on_stop": "remove"})
     engine.stop()
     after = tables.save(top.client, counters=False)
     assert [line for line in after if "filter" in line] == [line for line in before if "filter" in line]

@@ -72,10 +72,10 @@ def test_kill_9_under_load_and_restart(lab, kind, mode):
 
 
 @KINDS
-@QUEUED
-def test_sigterm_under_load_that_keeps_the_ladder_fails_no_request(lab, kind, mode):
+@pytest.mark.parametrize("mode", MODES)
+def test_sigterm_under_load_fails_no_request(lab, kind, mode):
     top = lab.topology(kind)
-    engine = lab.web(top, mode=mode, engine={"on_stop": "keep"})
+    engine = lab.web(top, mode=mode)
     load = UnderLoad(top)
     retransmitted = top.client.counter("TcpExt.TCPSynRetrans")
     engine.stop()
@@ -96,7 +96,7 @@ def test_sigterm_under_load_that_removes_the_rules_spares_what_had_begun(lab, ki
     """
     top = lab.topology(kind)
     top.engine_host.run("iptables-legacy", "-w", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID")
-    engine = lab.web(top, mode=mode)
+    engine = lab.web(top, mode=mode, engine={"on_stop": "remove"})
     load = UnderLoad(top)
     stopped = time.monotonic()
     engine.stop()
@@ -145,7 +145,7 @@ def test_starts_and_stops_lose_not_one_packet(lab, kind, mode):
     """Nobody sends a datagram again, so one that is lost in a queue shows."""
     top = lab.topology(kind, web=False)
     sinks = [UdpServer(server, 5000, answers=False) for server in top.servers]
-    engine = lab.web(top, protocol="udp", port=5000, mode=mode, engine={"on_stop": "keep"})
+    engine = lab.web(top, protocol="udp", port=5000, mode=mode)
     flows = NewFlows(top)
     flows.more()
     assert engine.service()["picks"] > 0
@@ -372,7 +372,7 @@ def test_commands_without_an_engine_say_so(lab):
 def test_connections_open_before_the_start_of_an_engine_are_left_alone(lab):
     """The ladder of an earlier run carries them; a new engine with other weights does not move them."""
     top = lab.topology()
-    engine = lab.web(top, weights=(1, 0), engine={"on_stop": "keep"})
+    engine = lab.web(top, weights=(1, 0))
     with top.client.inside():
         connection = HttpConnection(top.vip[4])
     assert connection.name() == "server1"
@@ -390,7 +390,7 @@ def test_connections_open_before_the_start_of_an_engine_are_left_alone(lab):
 def test_a_foreign_rule_that_leads_into_our_chain_is_named_and_left(lab):
     """Our chain cannot go while it is in use; what is not ours is never deleted."""
     top = lab.topology()
-    engine = lab.web(top)
+    engine = lab.web(top, engine={"on_stop": "remove"})
     rule = ["OUTPUT", "-d", "192.0.2.1", "-j", "NFSTEER"]
     top.client.run("iptables-legacy", "-w", "-t", "nat", "-A", *rule)
     engine.process.signal(signal.SIGTERM)

@@ -75,10 +75,11 @@ def both_families(lab, host, **options):
         service("none", "10.0.0.41", [{"address": "10.0.0.20", "weight": 0}])], host=host, **options)
 
 
-def test_foreign_rules_and_counters_outlive_start_reload_modes_and_stop(lab):
+@pytest.mark.parametrize("on_stop", ["keep", "remove"])
+def test_foreign_rules_and_counters_outlive_start_reload_modes_and_stop(lab, on_stop):
     host = lab.alone()
     before = with_foreign_rules(host)
-    engine = both_families(lab, host)
+    engine = both_families(lab, host, engine={"on_stop": on_stop})
     assert tables.ours(host)
     assert tables.foreign(host) == before, "start"
     for mode in MODES:
@@ -90,7 +91,10 @@ def test_foreign_rules_and_counters_outlive_start_reload_modes_and_stop(lab):
     engine.reload()
     assert tables.foreign(host) == before, "reload"
     engine.stop()
-    assert tables.save(host) == before, "stop"
+    if on_stop == "keep":
+        assert tables.foreign(host) == before, "stop"
+        assert nfsteer(host, "cleanup").code == 0
+    assert tables.save(host) == before, "nothing of ours is left"
 
 
 def test_foreign_rules_and_counters_outlive_crash_and_cleanup(lab):
@@ -133,7 +137,7 @@ def test_counters_of_foreign_rules_that_count_meanwhile_are_not_set_back(lab):
 def test_a_start_heals_what_a_crash_left(lab, damage):
     top = lab.topology()
     before = with_foreign_rules(top.client)
-    clean = both_families(lab, top.client)
+    clean = both_families(lab, top.client, engine={"on_stop": "remove"})
     wanted = tables.ours(top.client)
     clean.stop()
     # The crashed one had other services, hence other chains.
@@ -148,7 +152,7 @@ def test_a_start_heals_what_a_crash_left(lab, damage):
         top.client.run("iptables-legacy", "-w", "-t", "nat", "-I", "NFSTEER", "-j", "ACCEPT")
         top.client.run("iptables-legacy", "-w", "-t", "nat", "-A", "OUTPUT", "-j", "NFSTEER")
         top.client.run("iptables-legacy", "-w", "-t", "nat", "-N", "NFSTEER-stray")
-    healed = both_families(lab, top.client)
+    healed = both_families(lab, top.client, engine={"on_stop": "remove"})
     assert tables.ours(top.client) == wanted
     assert_shares(http_names(top.client, top.vip[4], requests=200), {"server1": 1, "server2": 3})
     healed.stop()
@@ -188,11 +192,11 @@ def test_cleanup_leaves_a_running_engine_alone(lab):
         ask(top.vip[4])
 
 
-def test_on_stop_keep_leaves_the_ladder_and_the_next_start_takes_it_over(lab):
+def test_a_stop_leaves_the_ladder_and_the_next_start_takes_it_over(lab):
     top = lab.topology()
     before = with_foreign_rules(top.client)
-    engine = lab.web(top, engine={"on_stop": "keep"})
-    engine.stop()
+    engine = lab.web(top)
+    assert "`nfsteer cleanup` removes it" in engine.stop().stderr
     assert not [line for line in tables.ours(top.client) if "NFQUEUE" in line]
     assert_shares(http_names(top.client, top.vip[4], requests=200), {"server1": 1, "server2": 3}, "ladder alone")
     engine.start()

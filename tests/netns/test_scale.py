@@ -31,7 +31,7 @@ def test_a_thousand_services_start_reload_and_stop(lab):
                 for n, vip in enumerate(vips[:count])]
     tables.make_all(top.gateway)
     before = tables.save(top.gateway)
-    engine = lab.engine(top, services(5), start=False)
+    engine = lab.engine(top, services(5), start=False, engine={"on_stop": "remove"})
     started = time.monotonic()
     engine.start()
     print(f"start: {time.monotonic() - started:.2f} s")
@@ -76,7 +76,7 @@ def test_a_service_of_a_thousand_backends(lab):
         return [service("web", top.vip[4], [{"address": each, "weight": weights(n)}
                                             for n, each in enumerate(backends)], protocol="udp", port=5000)]
     tables.make_all(top.gateway)
-    engine = lab.engine(top, services(lambda n: 1), start=False)
+    engine = lab.engine(top, services(lambda n: 1), start=False, engine={"on_stop": "remove"})
     engine.start()
     assert engine.status()["rules"]["commits"] <= TABLES_MAX
     assert udp_names(top.client, top.vip[4], flows=4000) == {"server1": 4000}

@@ -71,6 +71,8 @@ def test_start_crash_start_stop(lab):
     assert http_names(top.client, top.vip[4], requests=20).total() == 20
     connection.close()
     engine.stop()
+    assert http_names(top.client, top.vip[4], requests=20).total() == 20
+    assert nfsteer(top.client, "cleanup").code == 0
     assert tables.save(top.client, counters=False) == before
 
 

@@ -107,7 +107,7 @@ TEST(ConfigFlagErrors, EngineFlagsAreCheckedAndAWrongOneChangesNothing) {
        "it out for a random one"},
       {[](auto& flags) { flags.control = ""; },
        "--control: \"\" cannot be the path of a socket; use 1 to 107 printable ASCII characters"},
-      {[](auto& flags) { flags.on_stop = "stay"; }, "--on-stop: \"stay\" is unknown; use remove or keep"},
+      {[](auto& flags) { flags.on_stop = "stay"; }, "--on-stop: \"stay\" is unknown; use keep or remove"},
       {[](auto& flags) { flags.queue_base = "65533"; },
        "--queue-base: 2 workers need 6 queues from 65533 on, beyond the last number 65535; use a queue base "
        "of at most 65530"},

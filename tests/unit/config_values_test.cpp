@@ -37,7 +37,7 @@ engine:
   queue_length: 1024
   seed: 18446744073709551615
   control: ./control.sock
-  on_stop: keep
+  on_stop: remove
 services:
   - name: web
     vip: 10.0.0.40
@@ -63,14 +63,14 @@ services:
   service.masquerade = true;
   service.on_no_backend = OnNoBackend::drop;
   service.backends = {backend("10.0.0.20", 8080, 65535), backend("10.0.0.30", 81, 0)};
-  EXPECT_EQ(config.engine, (Engine{2, 10, 1024, UINT64_MAX, "./control.sock", OnStop::keep}));
+  EXPECT_EQ(config.engine, (Engine{2, 10, 1024, UINT64_MAX, "./control.sock", OnStop::remove}));
   ASSERT_EQ(config.services.size(), 1U);
   EXPECT_EQ(config.services[0], service);
 }
 
 TEST(ConfigValues, WhatIsLeftOutHasItsDefault) {
   const Config config = parsed("engine:\nservices:\n  - {vip: 10.0.0.40, backends: [10.0.0.20]}\n");
-  EXPECT_EQ(config.engine, (Engine{0, 0, 4096, std::nullopt, "/run/nfsteer/control.sock", OnStop::remove}));
+  EXPECT_EQ(config.engine, (Engine{0, 0, 4096, std::nullopt, "/run/nfsteer/control.sock", OnStop::keep}));
   ASSERT_EQ(config.services.size(), 1U);
   const Service& service = config.services[0];
   EXPECT_EQ(service.name, "vip");
@@ -166,12 +166,12 @@ TEST(ConfigValues, FlagsMeanTheSameAsAFile) {
   engine.queue_length = "99";
   engine.seed = "42";
   engine.control = "/tmp/x";
-  engine.on_stop = "keep";
+  engine.on_stop = "remove";
   auto config = from_flags(flags, kPolicies);
   ASSERT_EQ(error_line(config), "no error");
   ASSERT_EQ(error_line(apply_overrides(*config, engine)), "no error");
   EXPECT_EQ(*config, parsed(R"(
-engine: {queues: 3, queue_base: 7, queue_length: 99, seed: 42, control: /tmp/x, on_stop: keep}
+engine: {queues: 3, queue_base: 7, queue_length: 99, seed: 42, control: /tmp/x, on_stop: remove}
 services:
   - {name: web, vip: 10.0.0.40, protocol: udp, port: 53, mode: inspect, policy: other, masquerade: true,
      on_no_backend: pass, backends: [10.0.0.20, {address: 10.0.0.30, port: 8080, weight: 3}]}
@@ -188,11 +188,11 @@ TEST(ConfigValues, FewFlagsAreEnough) {
 }
 
 TEST(ConfigValues, OverridesTouchOnlyWhatIsGiven) {
-  Config config = parsed("engine: {queues: 2, queue_base: 3, seed: 5, on_stop: keep}\nservices: []");
+  Config config = parsed("engine: {queues: 2, queue_base: 3, seed: 5, on_stop: remove}\nservices: []");
   EngineFlags flags;
   flags.queue_base = "9";
   ASSERT_EQ(error_line(apply_overrides(config, flags)), "no error");
-  EXPECT_EQ(config, parsed("engine: {queues: 2, queue_base: 9, seed: 5, on_stop: keep}\nservices: []"));
+  EXPECT_EQ(config, parsed("engine: {queues: 2, queue_base: 9, seed: 5, on_stop: remove}\nservices: []"));
 }
 
 TEST(ConfigValues, WorkersAreTheQueuesOrTheCpus) {

@@ -417,7 +417,7 @@ TEST(ConfigYamlErrors, EngineSettings) {
       {engine("control: \"/run/\\n\""),
        "demo.yaml:2: engine.control: \"/run/\\x0a\" cannot be the path of a socket; use 1 to 107 printable "
        "ASCII characters"},
-      {engine("on_stop: stay"), "demo.yaml:2: engine.on_stop: \"stay\" is unknown; use remove or keep"},
+      {engine("on_stop: stay"), "demo.yaml:2: engine.on_stop: \"stay\" is unknown; use keep or remove"},
       {engine("queues: 2\n  queue_base: 65531"),
        "demo.yaml:3: engine.queue_base: 2 workers need 6 queues from 65531 on, beyond the last number 65535; "
        "use a queue base of at most 65530"},
