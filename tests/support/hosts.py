@@ -52,6 +52,11 @@ def new_folder(name):
     return folder
 
 
+# The lock that every iptables program takes belongs to the machine, the tables to a namespace: with a lock of its own a
+# run waits for nobody who works on other namespaces.
+XTABLES_LOCK = os.environ["XTABLES_LOCKFILE"] = os.path.join(_scratch(), "xtables.lock")
+
+
 class Process:
     """A child in a namespace; its output goes to files, so that it never blocks on a pipe."""
 

@@ -4,10 +4,11 @@ import contextlib
 import fcntl
 import re
 
+from .hosts import XTABLES_LOCK
+
 OURS = re.compile(r":NFSTEER(?:-\S*)? |-[AgjI] NFSTEER(?:-\S*)?(?: |$)")  # our chains, and jumps to them
 FAMILIES = {4: "iptables-legacy", 6: "ip6tables-legacy"}
 TABLES = ("raw", "mangle", "nat", "filter", "security")
-LOCK = "/run/xtables.lock"
 
 
 def make_all(host):
@@ -57,7 +58,7 @@ def parse_save(text):
 @contextlib.contextmanager
 def lock_held():
     """Holds the lock that every iptables program takes."""
-    with open(LOCK, "a") as file:
+    with open(XTABLES_LOCK, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
