@@ -114,6 +114,9 @@ def test_progress_is_one_line_for_each_run_of_a_path(results):
 
 def test_report_stands_beside_the_results(results):
     table = (results[1] / "table.md").read_text()
+    assert "## Targets" in table and "(no verdict: --quick)" in table
+    assert (results[1] / "plots/bars-http_connections.svg").exists()
+    assert not (results[1] / "micro.json").exists()  # --only said so
     assert "### udp_new_flows, routed, 2 backends" in table
     assert re.search(r"^\| dnat-list \| .* \| 1 \(1 to 1\) \|$", table, re.MULTILINE)
     assert re.search(r"^\| nfsteer-connection \| .* \| [0-9.]+ \([0-9.]+ to [0-9.]+\) \|$", table, re.MULTILINE)
