@@ -7,9 +7,8 @@
 #include "cli/command_line.hpp"
 #include "control/http_server.hpp"
 #include "control/privileges.hpp"
+#include "control/running_engine.hpp"
 #include "iptc/applier.hpp"
-#include "netlink/port_owner.hpp"
-#include "netlink/queue_stats.hpp"
 #include "plan/plan.hpp"
 #include "policy/catalogue.hpp"
 #include "render/render.hpp"
@@ -37,22 +36,12 @@ core::Result<void> check(const std::string& file) {
   return {};
 }
 
-// An engine of this network namespace holds queues.
-core::Result<void> refuse_if_running() {
-  const auto queues = netlink::read_queue_stats();
-  if (!queues) return {};  // no NFQUEUE in this kernel, so no engine either
-  for (const netlink::QueueStats& queue : *queues)
-    if (const auto owner = netlink::port_owner(queue.owner_port_id); owner && owner->name == "nfsteer")
-      return core::system_error("cleanup",
-                                fmt::format("an engine is running (pid {}) and needs its rules", owner->pid),
-                                "stop it, which removes them, or use --force");
-  return {};
-}
-
 core::Result<void> clean_up(const std::string& control, bool force) {
   if (auto privileged = control::check_privileges(); !privileged) return privileged;
-  if (!force)
-    if (auto idle = refuse_if_running(); !idle) return idle;
+  if (const auto engine = control::other_engine(); engine && !force)
+    return core::system_error("cleanup",
+                              fmt::format("an engine is running (pid {}) and needs its rules", engine->pid),
+                              "stop it first, or use --force");
   control::HttpServer::remove_stale(control);
   return rules::Applier().remove();
 }

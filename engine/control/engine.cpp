@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "control/running_engine.hpp"
 #include "iptc/features.hpp"
 #include "netlink/queue_stats.hpp"
 #include "plan/plan.hpp"
@@ -64,6 +65,15 @@ core::Result<bool> can_spread_by_port(const std::vector<Service>& services) {
   return true;
 }
 
+core::Result<void> refuse_beside_another() {
+  const auto engine = other_engine();
+  if (!engine) return {};
+  return core::system_error(
+      fmt::format("queue {}", engine->queue),
+      fmt::format("taken by another engine of this network namespace (pid {})", engine->pid),
+      "stop that one, or give it these services as well: one engine holds all rules");
+}
+
 std::uint64_t random_seed() {
   std::random_device device;  // 32 bits a call
   return std::uint64_t{device()} << 32 | device();
@@ -90,6 +100,7 @@ Engine::Engine(config::Config config, Source source, core::QueueLayout layout,
 core::Result<std::unique_ptr<Engine>> Engine::start(config::Config config, Source source) {
   const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
   std::vector<Service> services = std::move(config.services);
+  if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
   std::unique_ptr<Engine> engine(
@@ -101,6 +112,8 @@ core::Result<std::unique_ptr<Engine>> Engine::start(config::Config config, Sourc
     if (!worker) return tl::unexpected(worker.error());
     engine->workers_.push_back(std::move(*worker));
   }
+  // Again, now that we can be seen: of two that start at once, at least one leaves.
+  if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   engine->running_ = true;
   if (auto changed = engine->change_services(std::move(services)); !changed) {
     engine->workers_.clear();

@@ -18,7 +18,7 @@ import time
 import pytest
 
 from support import packets, seccomp, tables
-from support.engine import MODES, service
+from support.engine import MODES, nfsteer, service
 from support.poll import wait_until
 from support.servers import UdpServer
 from support.stats import assert_shares
@@ -267,12 +267,15 @@ def queue_lines(host):
         yield {"queue": int(words[0]), "owner": int(words[1]), "waiting": int(words[2])}
 
 
-def test_a_second_engine_names_the_owner_of_the_queue_and_leaves(lab):
+@pytest.mark.parametrize("queue_base", [0, 500])
+def test_a_second_engine_names_the_owner_of_the_queue_and_leaves(lab, queue_base):
+    """With queues of its own, too: there is one set of chains in a namespace."""
     top = lab.topology()
     first = lab.web(top)
     before = tables.save(top.client, counters=False)
     load = Load(top.client, top.vip[4], threads=1, pause=0.005)
-    second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False).launch()
+    second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False,
+                        engine={"queue_base": queue_base}).launch()
     outcome = second.outcome()
     assert outcome.code == 1, outcome
     line = outcome.stderr.strip().splitlines()[-1]
@@ -319,6 +322,10 @@ def test_the_socket_of_a_killed_engine_is_replaced_and_private(lab):
     assert engine.status()["pid"] == engine.pid
     assert os.stat(engine.control).st_mode & 0o777 == 0o660
     engine.stop()
+    assert not os.path.exists(engine.control)
+    engine.start()
+    engine.kill9()
+    assert nfsteer(top.client, "cleanup", "--control", engine.control).code == 0
     assert not os.path.exists(engine.control)
 
 
