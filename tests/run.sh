@@ -153,6 +153,7 @@ fi
 if wanted unit; then
   echo "== unit"
   check "clang-format" 120 bash -c formatted || true
+  check "mutations fit the sources" 60 tests/mutations/run.py --check || true
   if [[ $release == yes ]]; then unit_tests release; else skip "unit tests" "the build failed"; fi
 fi
 if wanted netns; then

@@ -208,8 +208,8 @@ def test_a_missing_capability_is_named(lab, alone, capability):
     drop = f"-{PRIVILEGED[capability]}"
     wrap = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
     engine = lab.engine(None, [WEB], host=alone, wrap=wrap, start=False)
-    refused(engine.launch().outcome(), 1, (capability,), alone.before, alone)
-    refused(nfsteer(alone, "cleanup", wrap=wrap), 1, (capability,), alone.before, alone)
+    for outcome in (engine.launch().outcome(), nfsteer(alone, "cleanup", wrap=wrap)):
+        refused(outcome, 1, (f"lacks {capability};",), alone.before, alone)
 
 
 def test_only_the_two_capabilities_are_needed(lab):
@@ -222,12 +222,12 @@ def test_only_the_two_capabilities_are_needed(lab):
     assert http_names(top.client, top.vip[4], requests=40).total() == 40
 
 
-IPPROTO_IP, NETLINK_NETFILTER, AF_NETLINK = 0, 12, 16
+IPPROTO_IP, IPPROTO_IPV6, NETLINK_NETFILTER, AF_NETLINK = 0, 41, 12, 16
 GET_INFO, GET_REVISION_TARGET, SET_REPLACE = 64, 67, 64
 MISSING = {
-    "legacy tables": (("getsockopt", {1: IPPROTO_IP, 2: GET_INFO}, errno.ENOPROTOOPT), ("legacy",)),
-    "NFQUEUE": (("socket", {0: AF_NETLINK, 2: NETLINK_NETFILTER}, errno.EPROTONOSUPPORT), ("netlink",)),
-    "targets": (("getsockopt", {1: IPPROTO_IP, 2: GET_REVISION_TARGET}, errno.ENOENT), ("NETMAP",)),
+    "legacy tables": (("getsockopt", {1: IPPROTO_IP, 2: GET_INFO}, errno.ENOPROTOOPT), ("legacy", "iptable_nat")),
+    "NFQUEUE": (("socket", {0: AF_NETLINK, 2: NETLINK_NETFILTER}, errno.EPROTONOSUPPORT), ("netlink", "nfnetlink_queue")),
+    "targets": (("getsockopt", {1: IPPROTO_IP, 2: GET_REVISION_TARGET}, errno.ENOENT), ("NETMAP", "xt_NETMAP")),
     "a rule's extension": (("setsockopt", {1: IPPROTO_IP, 2: SET_REPLACE}, errno.ENOENT), ()),
 }
 
@@ -239,6 +239,15 @@ def test_a_missing_kernel_feature_is_an_error(lab, alone, feature):
     engine = lab.engine(None, [WEB], host=alone, preexec=seccomp.refuse(rule), start=False)
     refused(engine.launch().outcome(), 1, words, alone.before, alone)
     assert not os.path.exists(engine.control), "the control socket is left behind"
+
+
+@pytest.mark.skipif(not seccomp.SUPPORTED, reason=seccomp.REASON)
+def test_a_start_that_fails_halfway_puts_back_what_it_changed(lab, alone):
+    """The kernel takes the rules of IPv4, and then refuses those of IPv6."""
+    six = service("six", "fd00::40", ["fd00::20"])
+    refuse = seccomp.refuse(("setsockopt", {1: IPPROTO_IPV6, 2: SET_REPLACE}, errno.ENOENT))
+    engine = lab.engine(None, [WEB, six], host=alone, preexec=refuse, start=False)
+    refused(engine.launch().outcome(), 1, ("ip6tables",), alone.before, alone)
 
 
 def test_a_table_in_use_by_another_program_costs_no_start(lab):

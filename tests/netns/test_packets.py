@@ -38,6 +38,14 @@ def each_mode(engine, name="all"):
         yield mode
 
 
+def assert_path(engine, mode, before, flows, name="all"):
+    """All new flows since `before` were given their server by the engine, or in dnat mode all by the ladder."""
+    now = engine.service(name)
+    picked, laddered = now["picks"] - before["picks"], now["ladder"] - before["ladder"]
+    assert (picked, laddered) == ((0, flows) if mode == "dnat" else (flows, 0)), \
+        f"{mode}: {flows} flows, {picked} picks, {laddered} through the ladder"
+
+
 @KINDS
 @FAMILIES
 def test_icmp_echo_to_the_vip(lab, kind, family):
@@ -100,6 +108,18 @@ def test_sctp_port_mapping_keeps_the_checksum_right(lab):
                 port += 1
                 answers.add(packets.sctp_ask(top.vip[4], port, 9))
         assert answers == {("server1", 10), ("server2", 11)}, mode
+
+
+def test_an_sctp_service_of_one_port_takes_no_other(lab):
+    top = lab.topology("routed", web=False)
+    for server in top.servers:
+        RawServer(server, packets.SCTP, packets.sctp_reply)
+    engine = lab.engine(top, [service("sig", top.vip[4], [top.backend(1), top.backend(2)], protocol="sctp", port=9)])
+    with top.client.inside():
+        assert packets.sctp_ask(top.vip[4], 4000, 9)[1] == 9
+        with pytest.raises(OSError):
+            packets.sctp_ask(top.vip[4], 4000, 10)
+    assert engine.total("packets") == 1
 
 
 @KINDS
@@ -170,10 +190,10 @@ def test_datagrams_of_60_kilobytes(lab, kind, family):
     engine = any_service(lab, top, family)
     data = lab.random.randbytes(60000)
     for mode in each_mode(engine):
-        picks = engine.service("all")["picks"]
+        before = engine.service("all")
         names = udp_names(top.client, top.vip[family], flows=30, data=data)
         assert names[None] == 0 and sum(names.values()) == 30, f"{mode}: {names}"
-        assert engine.service("all")["picks"] - picks == (0 if mode == "dnat" else 30), mode
+        assert_path(engine, mode, before, 30)
         # A second datagram of a flow takes the way of later packets.
         with top.client.inside(), socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET,
                                                 socket.SOCK_DGRAM) as flow:
@@ -214,12 +234,14 @@ def test_tcp_fast_open_data_in_the_syn(lab, kind, family):
     engine = any_service(lab, top, family)
     for mode in each_mode(engine):
         taken = sum(server.counter("TcpExt.TCPFastOpenPassive") for server in top.servers)
+        before = engine.service("all")
         names = set()
         with top.client.inside():
             for _ in range(16):
                 names.add(upload(top.vip[family], size=700, fast_open=True)[0])
         assert names == set(EVEN), mode
         assert sum(server.counter("TcpExt.TCPFastOpenPassive") for server in top.servers) == taken + 16, mode
+        assert_path(engine, mode, before, 16)
 
 
 @FAMILIES
@@ -302,6 +324,27 @@ def test_a_burst_of_one_udp_flow_is_never_split(lab, kind, family, mode):
             flow.close()
     assert engine.service()["picks"] == 64
     assert engine.total("cache_hits") >= 63 * 11
+
+
+def test_packets_that_wait_together_are_answered_together(lab):
+    """The verdicts of a batch go out in one send, not one by one."""
+    top = lab.topology(web=False, udp=True)
+    engine = lab.web(top, weights=(1, 1), protocol="udp", port=5000, engine={"queues": 1})
+    with top.client.inside():
+        flows = [udp_flow(top.vip[4]) for _ in range(257)]
+        flows[0].send(b"warm")
+        flows[0].recv(64)
+        before = engine.total("batches")
+        engine.freeze()
+        for flow in flows[1:]:
+            flow.send(b"who?")
+        engine.thaw()
+        for flow in flows:
+            if flow is not flows[0]:
+                flow.recv(64)
+            flow.close()
+    assert engine.total("packets") == 257
+    assert engine.total("batches") - before <= 16, "sends for 256 packets"
 
 
 @KINDS

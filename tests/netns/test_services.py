@@ -122,6 +122,20 @@ def test_the_most_specific_service_of_a_shared_vip_wins_in_any_mode(lab, kind):
             assert after[field] - before[after["name"]][field] == 12, f"{note}: {after['name']} {field}"
 
 
+def test_the_most_specific_service_of_a_shared_ipv6_vip_wins(lab):
+    """Both services take port 80, so that nothing but the protocol tells them apart."""
+    top = lab.topology(servers=2)
+    UdpServer(top.servers[0], 80)
+    vip = top.vip[6]
+    engine = lab.engine(top, [service("any", vip, [top.backend(1, 6)]),
+                              service("web", vip, [top.backend(2, 6)], protocol="tcp", port=80)])
+    for mode in MODES:
+        engine.mode(mode, "any")
+        engine.mode(mode, "web")
+        assert http_names(top.client, vip, 80, 12) == {"server2": 12}, mode
+        assert udp_names(top.client, vip, 80, flows=12) == {"server1": 12}, mode
+
+
 @pytest.mark.parametrize("mode", ["inspect", "rewrite"])
 def test_a_specific_service_beside_one_whose_every_packet_is_queued(lab, mode):
     top = lab.topology("routed", servers=2, udp=True)

@@ -115,6 +115,19 @@ def test_the_same_seed_gives_the_same_sequence(lab):
     assert first != other
 
 
+def test_workers_of_one_seed_pick_each_for_itself(lab):
+    top = lab.topology()
+    engine = lab.web(top, weights=(1, 1), engine={"queues": 2})
+    names, seen = ([], []), [0, 0]
+    while min(map(len, names)) < 24:
+        with top.client.inside():
+            name = ask(top.vip[4])[0]
+        now = [worker["packets"] for worker in engine.status()["workers"]]
+        names[now[1] > seen[1]].append(name)
+        seen = now
+    assert names[0][:24] != names[1][:24]
+
+
 @pytest.mark.parametrize("kind", ["local", "routed"])
 @pytest.mark.parametrize("protocol,queues", [("tcp", 4), ("udp", 4), ("tcp", 13)])
 def test_one_busy_client_uses_every_queue(lab, kind, protocol, queues):

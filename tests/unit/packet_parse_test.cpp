@@ -169,6 +169,7 @@ const std::vector<Damage>& damages() {
       {"IPv6 TCP header past the packet", kTcp6, 52, "80", ParseFault::bad_header_length},
       {"extension header past the packet", kOptions6, 41, "03", ParseFault::too_short},
       {"longest extension header", kOptions6, 41, "ff", ParseFault::too_short},
+      {"extension header past the packet, no header behind it", kOptions6, 40, "3b03", ParseFault::too_short},
       {"routing header with a stop left", kOptions6, 6,
        "2b0a 00000000000000000000000000000000 00000000000000000000000000000000 06000001",
        ParseFault::source_route},
