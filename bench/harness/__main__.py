@@ -14,9 +14,11 @@ from . import machine
 from .bench import Bench
 from .measures import MEASURES
 from .paths import PATHS
-from .plan import BACKENDS, jobs
+from .plan import BACKENDS, CLIENTS, QUEUES, SERVICES, jobs
 
 LOAD_SHARE_MAX = 0.10
+AXES = (("backends", (2, 10000), BACKENDS), ("services", (1, 10000), SERVICES), ("queues", (1, 64), QUEUES),
+        ("clients", (1, 65536), CLIENTS))  # option, limits, default
 SAMPLES_FAILED = 3  # exit code; 2 is a wrong command line
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,11 +28,13 @@ def refuse(text):
     sys.exit(1)
 
 
-def backend_counts(text):
-    counts = [int(each) for each in text.split(",")]
-    if not all(2 <= each <= 10000 for each in counts):
-        raise argparse.ArgumentTypeError("each from 2 to 10000")
-    return counts
+def counts(least, most):
+    def parse(text):
+        values = [int(each) for each in text.split(",")]
+        if not all(least <= each <= most for each in values):
+            raise argparse.ArgumentTypeError(f"each from {least} to {most}")
+        return values
+    return parse
 
 
 def positive(kind):
@@ -46,14 +50,15 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="bench/run.sh", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Compares ways from a virtual IP to its backends, in network namespaces of its own. Writes\n"
-                    "results.json and table.md.",
+                    "results.json, table.md and plots.",
         epilog=f"paths:    {' '.join(PATHS)}\nmeasures: {' '.join(MEASURES)}")
     parser.add_argument("--quick", action="store_true", help="one round, short samples, 2 backends: does it all work?")
     parser.add_argument("--only", action="append", default=[], metavar="PATH/MEASURE",
                         help="shell patterns; PATH or MEASURE alone will do; may be repeated")
     parser.add_argument("--rounds", type=positive(int), help="default 7")
-    parser.add_argument("--backends", type=backend_counts, metavar="N,N...",
-                        help=f"default {','.join(map(str, BACKENDS))}")
+    for name, limits, default in AXES:
+        parser.add_argument(f"--{name}", type=counts(*limits), metavar="N,N...",
+                            help=f"default {','.join(map(str, default))}")
     parser.add_argument("--seconds", type=positive(float), help="length of a sample, default 3")
     parser.add_argument("--topology", choices=("routed", "local"), action="append", dest="topologies",
                         help="default both; may be repeated")
@@ -65,7 +70,10 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 7)
     options.seconds = options.seconds or (0.5 if options.quick else 3.0)
-    options.backends = options.backends or ([2] if options.quick else list(BACKENDS))
+    for name, _, default in AXES:
+        if getattr(options, name) is None:
+            setattr(options, name, [] if options.quick else list(default))
+    options.backends = options.backends or [2]
     options.topologies = options.topologies or (["routed"] if options.quick else ["routed", "local"])
     return options
 

@@ -1,5 +1,6 @@
 """One benchmark: its networks, its jobs one after the other, its results."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -46,8 +47,8 @@ class Bench:
             left = passed / (done + 1) * (len(jobs) - done - 1)
             fresh = self.results["samples"][before:]
             figures = ", ".join(f"{each['measure']} {each['value']:,.6g} {each['unit']}" for each in fresh)
-            print(f"[{done + 1}/{len(jobs)}, {left / 60:.0f} min left] round {job.round + 1}, {job.topology}, "
-                  f"{job.backends} backends, {job.path}: {'; '.join(filter(None, (figures, reason)))}", flush=True)
+            print(f"[{done + 1}/{len(jobs)}, {left / 60:.0f} min left] round {job.round + 1}, {job.scale}, "
+                  f"{job.path}: {'; '.join(filter(None, (figures, reason)))}", flush=True)
             self.save()
 
     def _network(self, kind):
@@ -58,21 +59,21 @@ class Bench:
     def _run(self, job):
         """One job; returns why it was skipped, or None."""
         run = job.run(self)
-        network = self._network(job.topology)
-        path = PATHS[job.path](network, run.task(job.backends), self.build)
+        network = self._network(job.scale.topology)
+        path = PATHS[job.path](network, run.task(job.scale), self.build)
         missing = set(run.measures)
         try:
             for each in run.samples(path):
                 missing.discard(each["measure"])
                 if self._only.takes(job.path, each["measure"]):
-                    self.results["samples"].append({**each, "path": job.path, "topology": job.topology,
-                                                    "backends": job.backends, "round": job.round})
+                    self.results["samples"].append({**each, "path": job.path, "round": job.round,
+                                                    **dataclasses.asdict(job.scale)})
         except Unavailable as error:
             return self._skip(job, missing, str(error))
         except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as error:
             # Hours of other samples must not be lost for this one; the exit code tells.
             self.failures += 1
-            return self._skip(job, missing, f"failed ({job.topology}, {job.backends} backends): {error}")
+            return self._skip(job, missing, f"failed ({job.scale}): {error}")
         finally:
             path.take_down()
             network.forget_connections()
@@ -86,12 +87,12 @@ class Bench:
                 self.results["skipped"].append(entry)
         return reason if reason.startswith("failed") else f"skipped: {reason}"
 
-    def half_load(self, network, backends):
+    def half_load(self, network, task):
         """Half of the HTTP connections per second that dnat-list makes in this network, by a short run of its own."""
-        key = network.kind, backends
+        key = network.kind, task
         if key not in self._half_loads:
             run = Http(self)
-            path = DnatList(network, run.task(backends), self.build)
+            path = DnatList(network, task, self.build)
             try:
                 path.set_up()
                 got = run.tool(path, "connload", "--from", SOURCES, "--seconds", CALIBRATION_SECONDS)

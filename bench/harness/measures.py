@@ -25,6 +25,13 @@ MEASURES = {  # unit, better
     "latency_new_connection_p50": ("us", "lower"),
     "latency_new_connection_p99": ("us", "lower"),
     "latency_new_connection_p999": ("us", "lower"),
+    "latency_request_p50": ("us", "lower"),
+    "latency_request_p99": ("us", "lower"),
+    "latency_request_p999": ("us", "lower"),
+    "packet_rate": ("packets/s", "higher"),
+    "cpu_per_packet": ("us", "lower"),
+    "overload_arrived": ("share", "higher"),
+    "overload_ladder": ("share", "lower"),
     "tcp_throughput_1": ("bit/s", "higher"),
     "tcp_throughput_8": ("bit/s", "higher"),
     "rules_install": ("s", "lower"),
@@ -62,8 +69,8 @@ class Run:
     def __init__(self, bench):
         self.bench = bench
 
-    def task(self, backends):
-        return Task(self.protocol, self.port, backends)
+    def task(self, scale):
+        return Task(self.protocol, self.port, scale.backends, scale.services, scale.queues, scale.clients)
 
     def samples(self, path):
         """With the path set up; take_down follows whatever happens."""
@@ -116,12 +123,39 @@ class UdpNewFlows(Run):
 
 
 class UdpNewFlowsAllCpus(UdpNewFlows):
-    """As many senders as CPUs: what the whole machine does, where one sender may leave CPUs to the path."""
-    measures = ("udp_new_flows_all_cpus",)
+    """As many senders as CPUs: more than any path can do, so this is also how it behaves when overloaded. What of it
+    arrived, and what of that the ladder had to balance because the queues were full."""
+    measures = ("udp_new_flows_all_cpus", "overload_arrived", "overload_ladder")
 
     def __init__(self, bench):
         super().__init__(bench)
         self.threads = os.cpu_count()
+
+    def load(self, path):
+        for each in super().load(path):
+            yield each
+            counted = each["extra"]
+        yield sample("overload_arrived", counted["settled"] / counted["sent"])
+        if counted.get("picks"):
+            yield sample("overload_ladder", counted["ladder"] / (counted["ladder"] + counted["picks"]))
+
+
+class PacketRate(Run):
+    """Small datagrams of flows that conntrack knows already."""
+    measures = ("packet_rate", "cpu_per_packet")
+    protocol, port = "udp", UDP_PORT
+    flows = 1024
+
+    def load(self, path):
+        spent = Spent(path)
+        got = self.tool(path, "flowgen", *path.network.sinks, "--from", SOURCES, "--repeat", "--flows", self.flows,
+                        "--seconds", self.bench.seconds)
+        spent.stop()
+        if not got["settled"]:
+            raise RuntimeError("no packet arrived")
+        yield sample("packet_rate", got["settled"] / got["seconds"], **got, **path.facts())
+        yield sample("cpu_per_packet", 1e6 * spent.machine / got["settled"],
+                     engine_cpu_us=1e6 * spent.process / got["settled"])
 
 
 class Http(Run):
@@ -130,7 +164,8 @@ class Http(Run):
 
     def load(self, path):
         spent = Spent(path)
-        got = self.tool(path, "connload", "--from", SOURCES, "--seconds", self.bench.seconds)
+        got = self.tool(path, "connload", "--from", SOURCES, "--addresses", path.task.clients, "--seconds",
+                        self.bench.seconds)
         spent.stop()
         facts = path.facts()
         if not got["done"]:
@@ -147,18 +182,20 @@ class Http(Run):
 
 class Latency(Run):
     """At half of what dnat-list does with as many backends, the same rate for all paths: from the moment a connection
-    was meant to start to the end of its handshake."""
-    measures = ("latency_new_connection_p50", "latency_new_connection_p99", "latency_new_connection_p999")
+    was meant to start to the end of its handshake (new_connection), and to the end of the response (request)."""
+    fields = {"latency_new_connection": "connect_us", "latency_request": "request_us"}
+    measures = tuple(f"{kind}_{percentile}" for kind in fields for percentile in ("p50", "p99", "p999"))
     port = HTTP_PORT
 
     def samples(self, path):
-        rate = self.bench.half_load(path.network, path.task.backends)
+        rate = self.bench.half_load(path.network, path.task)
         path.set_up()
         got = self.tool(path, "connload", "--from", SOURCES, "--seconds", self.bench.seconds, "--rate", rate)
         if not got["done"]:
             raise RuntimeError(f"no connection succeeded, {got['failed']} failed")
         for measure in self.measures:
-            yield sample(measure, got["connect_us"][measure.rpartition("_")[2]], rate=rate, **got)
+            kind, _, percentile = measure.rpartition("_")
+            yield sample(measure, got[self.fields[kind]][percentile], rate=rate, **got)
 
 
 class Throughput(Run):
@@ -196,4 +233,4 @@ class Rules(Run):
             yield sample(measure, time.monotonic() - start)
 
 
-RUNS = (UdpNewFlows, UdpNewFlowsAllCpus, Http, Latency, Throughput1, Throughput8, Rules)
+RUNS = (UdpNewFlows, UdpNewFlowsAllCpus, PacketRate, Http, Latency, Throughput1, Throughput8, Rules)

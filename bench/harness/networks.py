@@ -22,6 +22,11 @@ def backend(index):
     return f"10.{128 + index % 2}.{last >> 8}.{last & 255}"
 
 
+def other_vip(index):
+    """Of a service that nobody asks for."""
+    return f"10.{112 + (index >> 16)}.{index >> 8 & 255}.{index & 255}"
+
+
 class Network:
     def __init__(self, kind):
         self.kind = kind

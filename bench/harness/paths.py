@@ -11,9 +11,7 @@ from support.engine import BINARY, Engine, service
 from support.hosts import new_folder, run, wait_listening
 from support.poll import wait_until
 
-from .networks import backend
-
-QUEUES = 2
+from .networks import backend, other_vip
 
 
 class Unavailable(Exception):
@@ -26,9 +24,17 @@ class Task:
     protocol: str
     port: int
     backends: int
+    services: int = 1  # the one under load among others, with as many backends each, that nobody asks for
+    queues: int = 2
+    clients: int = 256
 
     def addresses(self):
         return [backend(index) for index in range(self.backends)]
+
+    def vips(self, loaded):
+        """Of all services; the one under load stands in the middle."""
+        others = [other_vip(index) for index in range(self.services - 1)]
+        return [*others[:len(others) // 2], loaded, *others[len(others) // 2:]]
 
 
 class Path:
@@ -80,13 +86,15 @@ class _Iptables(Path):
 
     def _nat(self):
         task = self.task
-        lines = ["*nat", ":BENCH - [0:0]", ":BENCH-SVC - [0:0]", "-A PREROUTING -j BENCH", "-A OUTPUT -j BENCH",
-                 f"-A BENCH -d {self.vip} -p {task.protocol} --dport {task.port} -j BENCH-SVC"]
-        addresses = task.addresses()
-        for index, each in enumerate(addresses):
-            left = len(addresses) - index
-            match = f"-m statistic {self.statistic(left)} " if left > 1 else ""
-            lines.append(f"-A BENCH-SVC {match}-j DNAT --to-destination {each}")
+        vips, addresses = task.vips(self.vip), task.addresses()
+        lines = ["*nat", ":BENCH - [0:0]", *(f":BENCH-{number} - [0:0]" for number in range(len(vips))),
+                 "-A PREROUTING -j BENCH", "-A OUTPUT -j BENCH"]
+        for number, vip in enumerate(vips):
+            lines.append(f"-A BENCH -d {vip} -p {task.protocol} --dport {task.port} -j BENCH-{number}")
+            for index, each in enumerate(addresses):
+                left = len(addresses) - index
+                match = f"-m statistic {self.statistic(left)} " if left > 1 else ""
+                lines.append(f"-A BENCH-{number} {match}-j DNAT --to-destination {each}")
         return "\n".join([*lines, "COMMIT", ""])
 
 
@@ -105,14 +113,17 @@ class DnatNth(_Iptables):
 
 
 class _NftMap(Path):
-    """One rule, one map, however many backends."""
+    """One map of the services, as kube-proxy's nftables mode has it, and one of each service's backends."""
 
     def set_up(self):
         task = self.task
+        vips = task.vips(self.vip)
         entries = ", ".join(f"{index} : {each}" for index, each in enumerate(task.addresses()))
-        rule = (f"ip daddr {self.vip} {task.protocol} dport {task.port} "
-                f"dnat ip to {self.choice()} map {{ {entries} }}")
-        text = (f"table ip bench {{\n"
+        chains = "".join(f"chain svc{number} {{ dnat ip to {self.choice()} map {{ {entries} }}; }}\n"
+                         for number in range(len(vips)))
+        services = ", ".join(f"{vip} . {task.port} : goto svc{number}" for number, vip in enumerate(vips))
+        rule = f"ip daddr . {task.protocol} dport vmap {{ {services} }}"
+        text = (f"table ip bench {{\n{chains}"
                 f"chain pre {{ type nat hook prerouting priority -100; {rule}; }}\n"
                 f"chain out {{ type nat hook output priority -100; {rule}; }}\n}}\n")
         try:
@@ -144,6 +155,8 @@ class Ipvs(Path):
             raise Unavailable("this kernel has no IPVS")
         if not shutil.which("ipvsadm"):
             raise Unavailable("ipvsadm is not installed")
+        if self.task.services > 1:
+            raise Unavailable("is measured with one service")
         flag = {"tcp": "-t", "udp": "-u"}[self.task.protocol]
         virtual = f"{flag} {self.vip}:{self.task.port}"
         lines = [f"-A {virtual} -s wrr"]
@@ -163,12 +176,14 @@ class Haproxy(Path):
         task = self.task
         if task.protocol != "tcp":
             raise Unavailable("HAProxy balances TCP only")
+        if task.services > 1:
+            raise Unavailable("is measured with one service")
         if not shutil.which("haproxy"):
             raise Unavailable("haproxy is not installed")
         self.folder = pathlib.Path(new_folder("haproxy"))
         servers = "\n".join(f"  server s{index} {each}:{task.port}" for index, each in enumerate(task.addresses()))
         (self.folder / "haproxy.cfg").write_text(
-            f"global\n  maxconn 8192\n  nbthread {QUEUES}\n"
+            f"global\n  maxconn 8192\n  nbthread {task.queues}\n"
             f"defaults\n  mode tcp\n  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n"
             f"listen bench\n  bind {self.vip}:{task.port}\n  balance random\n{servers}\n")
         self.host.ip(f"addr replace {self.vip}/32 dev lo")
@@ -188,9 +203,9 @@ class NfqueueAccept(DnatList):
     def set_up(self):
         task = self.task
         text = run(BINARY, "rules", "--vip", self.vip, "--protocol", task.protocol, "--port", task.port,
-                   "--backend", backend(0), "--queues", QUEUES).stdout
+                   "--backend", backend(0), "--queues", task.queues).stdout
         mangle = text[text.index("*mangle"):].partition("COMMIT\n")
-        self.process = self.host.start(self.build / "bench/tools/nfqaccept", "--queues", QUEUES)
+        self.process = self.host.start(self.build / "bench/tools/nfqaccept", "--queues", task.queues)
         self.pid = self.process.pid
         wait_until(lambda: "ready:" in self.process.stderr or not self.process.running(), "nfqaccept is ready")
         if not self.process.running():
@@ -208,8 +223,9 @@ class Nfsteer(Path):
 
     def set_up(self):
         task = self.task
-        self.engine = Engine(self.host, [service("bench", self.vip, task.addresses(), protocol=task.protocol,
-                                                 port=task.port, mode=self.mode)], engine={"queues": QUEUES, "on_stop": "remove"})
+        services = [service("bench" if vip == self.vip else vip, vip, task.addresses(), protocol=task.protocol,
+                            port=task.port, mode=self.mode) for vip in task.vips(self.vip)]
+        self.engine = Engine(self.host, services, engine={"queues": task.queues, "on_stop": "remove"})
         self.engine.launch()
         wait_until(lambda: "ready:" in self.engine.stderr + self.engine.process.stdout or not self.engine.running(),
                    "the engine is ready", seconds=60, interval=0.001)
@@ -230,7 +246,7 @@ class Nfsteer(Path):
 
     def facts(self):
         status = self.engine.status()
-        bench = status["services"][0]
+        bench = next(each for each in status["services"] if each["name"] == "bench")
         total = {field: sum(worker[field] for worker in status["workers"])
                  for field in ("packets", "batches", "cache_hits", "receive_overflows")}
         dropped = sum(queue["dropped_full"] + queue["dropped_user"] for queue in status["queues"])

@@ -2,35 +2,70 @@
 all paths alike; each round starts at another path."""
 
 import collections
+import dataclasses
 import fnmatch
 import random
 
-from .measures import RUNS, Http, Latency, Rules, Throughput1, Throughput8, UdpNewFlows, UdpNewFlowsAllCpus
+from .measures import RUNS, Http, Latency, Rules, Throughput8, UdpNewFlows, UdpNewFlowsAllCpus
 from .paths import PATHS
 
-Job = collections.namedtuple("Job", "round topology backends run path")
+Job = collections.namedtuple("Job", "round scale run path")
 
 BACKENDS = (2, 10, 100, 1000, 10000)
+SERVICES = (1, 100, 1000)
+QUEUES = (1, 2, 4)
+CLIENTS = (1, 256)
 FIRST = ("direct", "dnat-list", "nfsteer-dnat", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite",
          "nfqueue-accept")
 WITH_RULES = tuple(path for path in PATHS if path not in ("direct", "nfqueue-accept"))
 DEPENDS_ON_PATH_ONLY = (2, 1000)  # backends; what an established connection does, does not depend on them
 
 
-def _paths_of(run):
-    if run is Rules:
-        return WITH_RULES
-    if run in (UdpNewFlows, Http):
-        return tuple(PATHS)
-    return FIRST
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How large a setting is: 2 backends, one service, two queues and many clients, unless one of them is varied."""
+    topology: str
+    backends: int = 2
+    services: int = 1
+    queues: int = 2
+    clients: int = 256  # source addresses
+
+    def __str__(self):
+        varied = [f"{getattr(self, each.name)} {each.name}" for each in dataclasses.fields(self)[2:]
+                  if getattr(self, each.name) != each.default]
+        return ", ".join([self.topology, f"{self.backends} backends", *varied])
 
 
-def _runs_of(topology, backends, quick):
-    if topology == "local":
-        return (UdpNewFlows, Http) if backends == 2 else ()
-    if quick or backends in DEPENDS_ON_PATH_ONLY:
-        return RUNS
-    return tuple(run for run in RUNS if run not in (UdpNewFlowsAllCpus, Latency, Throughput1, Throughput8))
+def _along_backends(options):
+    for topology in options.topologies:
+        for backends in options.backends:
+            if topology == "local":
+                runs = (UdpNewFlows, Http, Latency) if backends == 2 else ()
+            elif options.quick or backends in DEPENDS_ON_PATH_ONLY:
+                runs = RUNS
+            else:
+                runs = (UdpNewFlows, Http, Rules)
+            for run in runs:
+                paths = WITH_RULES if run is Rules else tuple(PATHS) if run in (UdpNewFlows, Http) else FIRST
+                yield Scale(topology, backends), run, paths
+
+
+def _along_others(options):
+    """What else a path may feel: how many services there are, queues, and clients. One is varied at a time."""
+    axes = (("services", options.services, (UdpNewFlows, Http, Rules),
+             ("dnat-list", "nft-numgen", "nfsteer-dnat", "nfsteer-connection")),
+            ("queues", options.queues, (UdpNewFlows, UdpNewFlowsAllCpus, Http, Throughput8),
+             ("dnat-list", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite", "nfqueue-accept")),
+            ("clients", options.clients, (Http,), FIRST))
+    if "routed" not in options.topologies:
+        return
+    for axis, values, runs, paths in axes:
+        for value in values:
+            scale = dataclasses.replace(Scale("routed"), **{axis: value})
+            if scale == Scale("routed") and 2 in options.backends:
+                continue
+            for run in runs:
+                yield scale, run, paths
 
 
 class Only:
@@ -56,15 +91,12 @@ def jobs(options):
     only = Only(options.only)
     order = random.Random(options.seed)
     groups = []
-    for topology in options.topologies:
-        for backends in options.backends:
-            for run in _runs_of(topology, backends, options.quick):
-                paths = [path for path in _paths_of(run)
-                         if any(only.takes(path, measure) for measure in run.measures)]
-                order.shuffle(paths)
-                if paths:
-                    groups.append((topology, backends, run, paths))
-    return [Job(number, topology, backends, run, paths[(index + number) % len(paths)])
+    for scale, run, candidates in (*_along_backends(options), *_along_others(options)):
+        paths = [path for path in candidates if any(only.takes(path, measure) for measure in run.measures)]
+        order.shuffle(paths)
+        if paths:
+            groups.append((scale, run, paths))
+    return [Job(number, scale, run, paths[(index + number) % len(paths)])
             for number in range(options.rounds)
-            for topology, backends, run, paths in groups
+            for scale, run, paths in groups
             for index in range(len(paths))]

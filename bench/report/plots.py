@@ -1,5 +1,5 @@
-"""The plots: bars against in-kernel DNAT, cost against the number of backends, latency percentiles. Error bars are
-quartiles throughout. A plot without data is not drawn."""
+"""The plots: bars against in-kernel DNAT, cost against the number of backends, services and queues, latency percentiles.
+Error bars are quartiles throughout. A plot without data is not drawn."""
 
 from .canvas import (FAINT, INK, SECONDS, apart, count_axis, heading, name_rows, number_axis, pyplot, save, times,
                      title_of, with_unit)
@@ -8,8 +8,14 @@ from .stats import ratios, spread
 from .style import ENGINE, in_order, look
 
 PANELS = (2, 1000)  # numbers of backends that bars and latencies are drawn for
-OVER_BACKENDS = {"udp_new_flows": "linear", "http_connections": "linear", "rules_install": "log",
-                 "rules_change": "log"}
+GROWTH = {  # axis: {measure: scale}
+    "backends": {"udp_new_flows": "linear", "http_connections": "linear", "rules_install": "log",
+                 "rules_change": "log"},
+    "services": {"udp_new_flows": "linear", "http_connections": "linear", "rules_install": "log",
+                 "rules_change": "log"},
+    "queues": {"udp_new_flows": "linear", "udp_new_flows_all_cpus": "linear", "http_connections": "linear",
+               "tcp_throughput_8": "linear"},
+}
 LATENCIES = {"latency_new_connection_p50": ("p50", "o"), "latency_new_connection_p99": ("p99", "D"),
              "latency_new_connection_p999": ("p99.9", "^")}
 ROOM_FOR_WORDS = 1.75  # of the longest bar, for the words at its end
@@ -21,8 +27,8 @@ def draw_all(samples, folder):
     for measure in samples.measures():
         for topology in samples.topologies(measure):
             names.append(bars(samples, measure, topology, folder))
-            if measure in OVER_BACKENDS:
-                names.append(over_backends(samples, measure, topology, folder))
+            names += [growth(samples, axis, measure, topology, scales[measure], folder)
+                      for axis, scales in GROWTH.items() if measure in scales]
     first = next(iter(LATENCIES))
     names += [latencies(samples, first, topology, folder) for topology in samples.topologies(first)]
     return [each for each in names if each]
@@ -109,35 +115,38 @@ def _beside(axis, place, row, text, colour):
                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}, zorder=3)
 
 
-def over_backends(samples, measure, topology, folder):
-    counts = samples.backends(measure, topology)
-    if len(counts) < 2:
+def growth(samples, axis, measure, topology, scale, folder):
+    settings = samples.along(axis, measure, topology)
+    if len(settings) < 2:
         return None
+    counts = list(settings)
     unit = samples.units[measure]
     figure, axes = pyplot.subplots(figsize=(11, 6.4))
     ends = {}  # the last value of each path
-    for path in _paths(samples, measure, topology, counts):
-        points = {count: spread(values.values()) for count in counts
-                  if (values := samples.values(measure, topology, count, path))}
+    varied = {path for setting in settings.items() if setting[0] != counts[0]
+              for path in samples.paths(measure, *setting[1])}
+    for path in in_order(varied):
+        points = {count: spread(values.values()) for count, setting in settings.items()
+                  if (values := samples.values(measure, *setting, path))}
         stands_out = _is_bold(path) or path == BASELINE
         axes.errorbar(list(points), [each.median for each in points.values()], yerr=_errors(points.values()),
                       color=look(path).colour, marker=look(path).marker, markersize=7, capsize=3, elinewidth=1,
                       linewidth=2.6 if stands_out else 1.6, zorder=3 if stands_out else 2)
         ends[path] = points[max(points)].median
     axes.set_xscale("log")
-    axes.set_yscale(OVER_BACKENDS[measure])
-    if OVER_BACKENDS[measure] == "linear":
+    axes.set_yscale(scale)
+    if scale == "linear":
         axes.set_ylim(bottom=0)
     count_axis(axes.xaxis, counts)
     number_axis(axes.yaxis, unit)
     axes.grid(axis="y", color=FAINT)
-    axes.set_xlabel("backends")
+    axes.set_xlabel(axis)
     axes.set_ylabel(_axis_name(unit))
-    heading(figure, f"{title_of(measure, topology)}, by number of backends",
+    heading(figure, f"{title_of(measure, topology)}, by number of {axis}",
             f"{samples.better[measure]} is better; medians, error bars: quartiles")
     figure.subplots_adjust(right=0.8)
     _name_lines(figure, axes, ends)
-    return save(figure, folder, _file("backends", measure, topology))
+    return save(figure, folder, _file(axis, measure, topology))
 
 
 def _name_lines(figure, axes, ends):

@@ -4,16 +4,17 @@ import json
 
 BASELINE = "dnat-list"  # what everything is compared with
 BARE_LIMIT = "nfqueue-accept"
+USUAL = {"backends": 2, "services": 1, "queues": 2, "clients": 256}  # unless it is what a run varies
 
 
 class Samples:
     """The samples of results.json, by what they measure."""
 
     def __init__(self, samples):
-        self._groups = {}  # (measure, topology, backends): {path: {round: sample}}
+        self._groups = {}  # (measure, setting, backends): {path: {round: sample}}
         self.units, self.better = {}, {}  # by measure
         for each in samples:
-            key = each["measure"], each["topology"], each["backends"]
+            key = each["measure"], self._setting(each), each["backends"]
             self._groups.setdefault(key, {}).setdefault(each["path"], {})[each["round"]] = each
             self.units[each["measure"]] = each["unit"]
             self.better[each["measure"]] = each["better"]
@@ -22,18 +23,40 @@ class Samples:
         """In the order of the file."""
         return list(self.units)
 
+    @staticmethod
+    def _setting(sample):
+        """The topology, and what else is not as usual but the number of backends."""
+        varied = [f"{axis} {sample[axis]}" for axis in USUAL if axis != "backends" and sample[axis] != USUAL[axis]]
+        return ", ".join([sample["topology"], *varied])
+
+    def settings(self, measure):
+        """In the order of the file; topologies, where all is as usual, first."""
+        found = dict.fromkeys(setting for name, setting, _ in self._groups if name == measure)
+        return sorted(found, key=lambda setting: ("," in setting, setting != "routed"))
+
     def topologies(self, measure):
-        return sorted({topology for name, topology, _ in self._groups if name == measure}, key=lambda t: t != "routed")
+        return [each for each in self.settings(measure) if "," not in each]
 
-    def backends(self, measure, topology):
-        return sorted(count for name, where, count in self._groups if (name, where) == (measure, topology))
+    def backends(self, measure, setting):
+        return sorted(count for name, where, count in self._groups if (name, where) == (measure, setting))
 
-    def paths(self, measure, topology, backends):
-        return list(self._groups.get((measure, topology, backends), {}))
+    def paths(self, measure, setting, backends):
+        return list(self._groups.get((measure, setting, backends), {}))
 
-    def values(self, measure, topology, backends, path, field=None):
+    def along(self, axis, measure, topology):
+        """{number: (setting, backends)} of the settings that differ in this axis only, for paths() and values()."""
+        if axis == "backends":
+            return {count: (topology, count) for count in self.backends(measure, topology)}
+        wheres = {USUAL[axis]: topology}
+        for setting in self.settings(measure):
+            if setting.startswith(f"{topology}, {axis} "):
+                wheres[int(setting.rpartition(" ")[2])] = setting
+        return {number: (wheres[number], USUAL["backends"]) for number in sorted(wheres)
+                if self.paths(measure, wheres[number], USUAL["backends"])}
+
+    def values(self, measure, setting, backends, path, field=None):
         """{round: value}; with a field, that of the samples' "extra" instead of their value."""
-        rounds = self._groups.get((measure, topology, backends), {}).get(path, {})
+        rounds = self._groups.get((measure, setting, backends), {}).get(path, {})
         return {number: each["extra"][field] if field else each["value"] for number, each in rounds.items()
                 if not field or field in each["extra"]}
 

@@ -73,14 +73,14 @@ def _plots(names):
 def _measures(samples):
     lines = ["## Measures", "", f"Medians, with the quartiles; ratios to {BASELINE} are taken within each round."]
     for measure in samples.measures():
-        for topology in samples.topologies(measure):
-            for backends in samples.backends(measure, topology):
-                lines += ["", f"### {measure}, {topology}, {backends} backends", "",
+        for setting in samples.settings(measure):
+            for backends in samples.backends(measure, setting):
+                lines += ["", f"### {measure}, {setting}, {backends} backends", "",
                           f"{samples.better[measure].capitalize()} is better.", "",
                           f"| path | {samples.units[measure]} | ratio to {BASELINE} |", "|---|---|---|"]
-                baseline = samples.values(measure, topology, backends, BASELINE)
-                for path in in_order(samples.paths(measure, topology, backends)):
-                    values = samples.values(measure, topology, backends, path)
+                baseline = samples.values(measure, setting, backends, BASELINE)
+                for path in in_order(samples.paths(measure, setting, backends)):
+                    values = samples.values(measure, setting, backends, path)
                     against = ratios(values, baseline).values()
                     lines.append(f"| {path} | {shown_spread(values.values())} | "
                                  f"{shown_spread(against) if against else '-'} |")

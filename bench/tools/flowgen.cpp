@@ -1,5 +1,5 @@
 // New UDP flows as fast as the path takes them: every datagram has a source address and port never used
-// before.
+// before. Or, with --repeat, the datagrams of known flows.
 //
 // The source address travels with each datagram (IP_PKTINFO), so one socket and one sendmmsg make many flows,
 // with checksums left to the device as ordinary sockets do. Addresses from --from on must be local (an AnyIP
@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -39,6 +40,7 @@ struct Options {
   std::uint64_t flows = 200'000;  // at most; conntrack holds them all
   double seconds = 2;
   unsigned threads = 1;
+  bool repeat = false;
   std::vector<std::string> sinks;
 };
 
@@ -81,10 +83,11 @@ constexpr unsigned kBatch = 32;
 constexpr std::chrono::milliseconds kQuiet{100};
 constexpr std::size_t kPayload = 32;  // bytes
 
-// One thread's datagrams; `first` is its first flow, every thread has a range of its own.
+// One thread's datagrams, of the flows [first, first + share); every thread has a range of its own.
 class Sender {
  public:
-  Sender(const Options& options, std::uint64_t first) : options_(options), next_(first) {
+  Sender(const Options& options, std::uint64_t first, std::uint64_t share)
+      : options_(options), first_(first), end_(first + share), next_(first) {
     from_ = ipv4(options.from, 0);
     for (const std::string& each : options.to)
       to_.push_back(ipv4(each, options.port));
@@ -103,12 +106,19 @@ class Sender {
     }
   }
 
-  // At most kBatch flows, fewer at the end of the addresses; returns how many the kernel took.
+  Sender(const Sender&) = delete;  // the headers point into it
+  Sender& operator=(const Sender&) = delete;
+
+  bool done() const { return next_ == end_; }
+  void begin_again() { next_ = first_; }
+
+  // At most kBatch flows, fewer at the end of the range or the addresses; returns how many the kernel took.
   std::uint64_t send() {
     const auto address = static_cast<std::uint32_t>(next_ % options_.addresses);
     const auto port = static_cast<std::uint16_t>(options_.source_port + next_ / options_.addresses);
     if (port != port_) open_socket(port);
-    const unsigned count = std::min(kBatch, options_.addresses - address);
+    const auto count =
+        static_cast<unsigned>(std::min<std::uint64_t>({kBatch, options_.addresses - address, end_ - next_}));
     for (unsigned i = 0; i < count; ++i) {
       in_pktinfo source{};
       source.ipi_spec_dst = ipv4_plus(from_, address + i);
@@ -141,6 +151,7 @@ class Sender {
   }
 
   const Options& options_;
+  const std::uint64_t first_, end_;
   std::uint64_t next_;
   sockaddr_in from_{};
   std::vector<sockaddr_in> to_;
@@ -159,25 +170,39 @@ std::uint64_t refused(const std::vector<Sink>& sinks) {
   return sum;
 }
 
+std::uint64_t send_all(Sender& sender, bool repeat, Clock::time_point end) {
+  std::uint64_t sent = 0;
+  while (Clock::now() < end) {
+    sent += sender.send();
+    if (!sender.done()) continue;
+    if (!repeat) break;
+    sender.begin_again();
+  }
+  return sent;
+}
+
 void run(const Options& options) {
   std::vector<Sink> sinks;
   for (const std::string& each : options.sinks)
     sinks.emplace_back(each, options.port);
-  const std::uint64_t before = refused(sinks);
   const std::uint64_t share = options.flows / options.threads;
+  std::deque<Sender> senders;
+  for (unsigned i = 0; i < options.threads; ++i)
+    senders.emplace_back(options, i * share, share);
+  if (options.repeat) {
+    for (Sender& each : senders)
+      send_all(each, false, Clock::time_point::max());
+    std::this_thread::sleep_for(kQuiet);  // every flow has its connection then
+  }
+  const std::uint64_t before = refused(sinks);
   std::atomic<std::uint64_t> sent = 0;
   std::vector<std::thread> threads;
   const auto start = Clock::now();
   const auto end =
       start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.seconds));
-  for (unsigned i = 0; i < options.threads; ++i) {
-    threads.emplace_back([&, i] {
-      Sender sender(options, i * share);
-      std::uint64_t mine = 0;
-      while (mine < share && Clock::now() < end)
-        mine += sender.send();
-      sent += mine;
-    });
+  for (Sender& each : senders) {
+    each.begin_again();
+    threads.emplace_back([&] { sent += send_all(each, options.repeat, end); });
   }
   for (std::thread& each : threads)
     each.join();
@@ -211,6 +236,7 @@ int main(int argc, char** argv) {
   app.add_option("--addresses", options.addresses, "source addresses from there on");
   app.add_option("--flows", options.flows, "stop after this many");
   app.add_option("--seconds", options.seconds, "stop after this time");
+  app.add_flag("--repeat", options.repeat, "the same flows again and again, once they are known");
   app.add_option("--threads", options.threads, "senders")->check(CLI::Range(1, 64));
   app.add_option("--sink", options.sinks, "namespace of a receiver, /run/netns/NAME")->required();
   app.add_option("--source-port", options.source_port, "first source port");

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
 from report import canvas, stats, targets  # noqa: E402
-from report.samples import Micro, Samples  # noqa: E402
+from report.samples import USUAL, Micro, Samples  # noqa: E402
 
 BACKENDS = (2, 1000)
 BASE = {  # measure: unit, better, value of dnat-list
@@ -54,8 +54,8 @@ def samples(rounds, paths=("dnat-list", "nfqueue-accept", *MODES)):
                     else:
                         figure = value * FACTORS.get((path, measure), 1) * (1 + number / 10)
                     found.append({"measure": measure, "unit": unit, "better": better, "path": path,
-                                  "topology": "routed", "backends": backends, "round": number, "value": figure,
-                                  "extra": extra})
+                                  **USUAL, "topology": "routed", "backends": backends, "round": number,
+                                  "value": figure, "extra": extra})
     return found
 
 
@@ -212,6 +212,20 @@ def test_plots_are_whole_and_the_table_shows_them(folder):
     shown = re.findall(r"^!\[.*\]\((.*)\)$", (folder / "table.md").read_text(), re.MULTILINE)
     assert sorted(shown) == sorted(f"plots/{each.name}" for each in plots.glob("*.svg"))
     assert len(list(plots.glob("*.png"))) == len(shown)
+
+
+@pytest.mark.parametrize("axis, values", [("services", (1, 100)), ("queues", (1, 2, 4))])
+def test_what_grows_with_services_and_queues_has_its_tables_and_plot(tmp_path, axis, values):
+    usual = [each for each in samples(2) if each["measure"] == "udp_new_flows"]
+    data = usual + [{**each, axis: value} for each in usual for value in values if value != USUAL[axis]]
+    assert report(tmp_path, results(rounds=2, samples=data)).returncode == 0
+    table = (tmp_path / "table.md").read_text()
+    for value in values:
+        setting = "routed" if value == USUAL[axis] else f"routed, {axis} {value}"
+        assert f"### udp_new_flows, {setting}, 2 backends\n" in table
+    assert (tmp_path / f"plots/{axis}-udp_new_flows.svg").exists()
+    other = "queues" if axis == "services" else "services"
+    assert not (tmp_path / f"plots/{other}-udp_new_flows.svg").exists()
 
 
 def test_the_same_results_give_the_same_files(folder, tmp_path):

@@ -80,9 +80,11 @@ def test_results_tell_what_was_measured_where_and_with_what(results):
 def test_every_sample_has_all_fields(results):
     assert results[0]["samples"]
     for each in results[0]["samples"]:
-        assert each.keys() == {"measure", "unit", "better", "path", "topology", "backends", "round", "value", "extra"}
+        assert each.keys() == {"measure", "unit", "better", "path", "round", "value", "extra", "topology", "backends",
+                               "services", "queues", "clients"}
         assert each["better"] in ("higher", "lower")
-        assert each["topology"] == "routed" and each["backends"] == 2 and each["round"] == 0
+        assert each["topology"] == "routed" and each["round"] == 0
+        assert (each["backends"], each["services"], each["queues"], each["clients"]) == (2, 1, 2, 256)
         assert each["value"] > 0
 
 
