@@ -1,7 +1,7 @@
 // The least that a user of NFQUEUE can do: receive, accept unchanged, answer in batches. What it costs is the
 // kernel interface's own price; what nfsteer costs above it is nfsteer's.
 //
-// Queues, copy range, batch and socket settings are those of a worker of the engine
+// Queues, copy range, batch, pacing and socket settings are those of a worker of the engine
 // (engine/control/worker.cpp), for first packets of connections. Runs until SIGTERM.
 #include <pthread.h>
 #include <signal.h>
@@ -19,6 +19,7 @@
 #include <fmt/core.h>
 
 #include "netlink/nfqueue_message.hpp"
+#include "netlink/pacing.hpp"
 #include "netlink/queue_socket.hpp"
 #include "netlink/verdict_batch.hpp"
 #include "tool.hpp"
@@ -44,7 +45,10 @@ void accept_all(netlink::QueueSocket socket) {
   std::vector<std::uint8_t> arena(kArenaBytes);
   netlink::VerdictBatch batch(socket.batch_bytes_max());
   std::uint64_t packets = 0, batches = 0;
+  prctl(PR_SET_TIMERSLACK, 1);
+  netlink::Pacing pacing;
   while (!stopping.load(std::memory_order_relaxed)) {
+    if (pacing.should_wait()) std::this_thread::sleep_for(netlink::Pacing::kWait);
     std::span<std::uint8_t> room = arena;
     for (bool wait = true; room.size() >= netlink::kReceiveBytesMax && batch.size() < kBatchMax;
          wait = false) {
@@ -56,10 +60,13 @@ void accept_all(netlink::QueueSocket socket) {
           batch.accept(message.packet.queue, message.packet.id);
       room = room.subspan(got.bytes);
     }
-    if (batch.empty()) continue;
-    packets += batch.size();
-    ++batches;
-    socket.send(batch);
+    const std::size_t found = batch.size();
+    if (found > 0) {
+      packets += found;
+      ++batches;
+      socket.send(batch);
+    }
+    pacing.batch_done(found, netlink::Pacing::Clock::now());
   }
   packets_total += packets;
   batches_total += batches;

@@ -1,5 +1,7 @@
 #include "control/worker.hpp"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -9,6 +11,7 @@
 #include "core/packet.hpp"
 #include "core/random.hpp"
 #include "netlink/nfqueue_message.hpp"
+#include "netlink/pacing.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -89,19 +92,27 @@ Worker::~Worker() {
 }
 
 void Worker::run() noexcept {
+  prctl(PR_SET_TIMERSLACK, 1);  // or a wait lasts 50 us longer than asked for
+  netlink::Pacing pacing;
   while (!stopping_.load(std::memory_order_relaxed)) {
+    if (pacing.should_wait()) std::this_thread::sleep_for(netlink::Pacing::kWait);
     ReceiveOutcome got = receive(arena_, true);
-    if (got.kind != ReceiveOutcome::Kind::data) continue;
+    if (got.kind != ReceiveOutcome::Kind::data) {
+      pacing.batch_done(0, netlink::Pacing::Clock::now());
+      continue;
+    }
     const core::Snapshot& snapshot = published_.enter(index_);
     const std::uint32_t now_s = coarse_seconds();
     std::span<std::uint8_t> room = arena_;
+    std::size_t packets = 0;
     do {
-      answer(snapshot, room.first(got.bytes), now_s);
+      packets += answer(snapshot, room.first(got.bytes), now_s);
       room = room.subspan(got.bytes);
       if (batch_.size() >= kBatchMax || room.size() < netlink::kReceiveBytesMax) break;
       got = receive(room, false);
     } while (got.kind == ReceiveOutcome::Kind::data);
     send();
+    pacing.batch_done(packets, netlink::Pacing::Clock::now());
     published_.leave(index_);
   }
 }
@@ -116,8 +127,9 @@ ReceiveOutcome Worker::receive(std::span<std::uint8_t> room, bool wait) noexcept
   return got;
 }
 
-void Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram,
-                    std::uint32_t now_s) noexcept {
+std::size_t Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram,
+                           std::uint32_t now_s) noexcept {
+  std::size_t packets = 0;
   netlink::MessageReader messages(datagram);
   for (netlink::Message message; messages.next(message);) {
     switch (message.kind) {
@@ -135,6 +147,7 @@ void Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> data
       default:
         continue;
     }
+    ++packets;
     if (batch_.full()) send();
     const netlink::QueuedPacket& packet = message.packet;
     counters_.interfaces.count(packet.indev);
@@ -151,6 +164,7 @@ void Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_t> data
         break;
     }
   }
+  return packets;
 }
 
 void Worker::send() noexcept {

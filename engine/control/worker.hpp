@@ -1,5 +1,6 @@
 // A worker: one thread, one netlink socket, one queue of every group. It drains the socket, decides on each
-// packet, sends the verdicts of the batch in one go and only then waits for more.
+// packet, sends the verdicts of the batch in one go and only then waits for more; at high rates long enough
+// that several packets gather (netlink/pacing.hpp).
 #pragma once
 
 #include <atomic>
@@ -44,7 +45,9 @@ class Worker {
 
   void run() noexcept;
   netlink::ReceiveOutcome receive(std::span<std::uint8_t> room, bool wait) noexcept;
-  void answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram, std::uint32_t now_s) noexcept;
+  // Returns how many packets it held.
+  std::size_t answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram,
+                     std::uint32_t now_s) noexcept;
   void send() noexcept;
 
   const unsigned index_;
