@@ -8,7 +8,6 @@
 
 import collections
 import errno
-import os
 import signal
 import socket
 import struct
@@ -18,7 +17,7 @@ import time
 import pytest
 
 from support import packets, seccomp, tables
-from support.engine import MODES, nfsteer, service
+from support.engine import MODES, service
 from support.poll import wait_until
 from support.servers import UdpServer
 from support.stats import assert_shares
@@ -265,115 +264,6 @@ def queue_lines(host):
     for line in host.read("/proc/net/netfilter/nfnetlink_queue").splitlines():
         words = line.split()
         yield {"queue": int(words[0]), "owner": int(words[1]), "waiting": int(words[2])}
-
-
-@pytest.mark.parametrize("queue_base", [0, 500])
-def test_a_second_engine_names_the_owner_of_the_queue_and_leaves(lab, queue_base):
-    """With queues of its own, too: there is one set of chains in a namespace."""
-    top = lab.topology()
-    first = lab.web(top)
-    before = tables.save(top.client, counters=False)
-    load = Load(top.client, top.vip[4], threads=1, pause=0.005)
-    second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False,
-                        engine={"queue_base": queue_base}).launch()
-    outcome = second.outcome()
-    assert outcome.code == 1, outcome
-    line = outcome.stderr.strip().splitlines()[-1]
-    assert line.startswith("nfsteer: ") and "queue 0" in line and str(first.pid) in line, line
-    assert tables.save(top.client, counters=False) == before
-    picks = first.service()["picks"]
-    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
-    assert first.service()["picks"] >= picks + 100
-    load.stop().assert_flawless("beside a second engine")
-
-
-def test_a_second_engine_on_the_control_socket_leaves(lab):
-    top = lab.topology()
-    first = lab.web(top)
-    before = tables.save(top.client, counters=False)
-    second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False,
-                        engine={"queue_base": 500})
-    second.control = first.control
-    outcome = second.launch().outcome()
-    assert outcome.code == 1, outcome
-    assert first.control in outcome.stderr.strip().splitlines()[-1], outcome
-    assert tables.save(top.client, counters=False) == before
-    assert first.status()["pid"] == first.pid, "the first one's socket still answers"
-
-
-def test_a_file_that_is_no_socket_is_not_taken_for_one(lab):
-    top = lab.topology(web=False)
-    engine = lab.web(top, start=False)
-    with open(engine.control, "w") as file:
-        file.write("precious")
-    outcome = engine.launch().outcome()
-    assert outcome.code == 1 and engine.control in outcome.stderr, outcome
-    with open(engine.control) as file:
-        assert file.read() == "precious"
-    assert not tables.ours(top.client)
-
-
-def test_the_socket_of_a_killed_engine_is_replaced_and_private(lab):
-    top = lab.topology(web=False)
-    engine = lab.web(top)
-    engine.kill9()
-    assert os.path.exists(engine.control)
-    engine.start()
-    assert engine.status()["pid"] == engine.pid
-    assert os.stat(engine.control).st_mode & 0o777 == 0o660
-    engine.stop()
-    assert not os.path.exists(engine.control)
-    engine.start()
-    engine.kill9()
-    assert nfsteer(top.client, "cleanup", "--control", engine.control).code == 0
-    assert not os.path.exists(engine.control)
-
-
-def test_two_engines_with_queues_of_their_own_share_a_host(lab):
-    """Different namespaces, one machine: queues and tables belong to the namespace."""
-    tops = [lab.topology(), lab.topology()]
-    engines = [lab.web(top) for top in tops]
-    for top, engine in zip(tops, engines):
-        assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
-        assert engine.service()["picks"] == 100
-
-
-def test_bad_requests_on_the_control_socket_do_no_harm(lab):
-    top = lab.topology()
-    engine = lab.web(top)
-    bad = [b"\0\xff\xfe garbage\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"PUT /v1/services/web/mode HTTP/1.1\r\n\r\n",
-           b"PUT /v1/services/web/mode HTTP/1.1\r\nContent-Length: 9\r\n\r\n{\"mode\":1",
-           b"PUT /v1/services/web/mode HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
-           b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"POST /v1/status HTTP/1.1\r\n\r\n"]
-    for request in bad:
-        try:
-            answer = engine.speak(request, seconds=1)
-        except OSError:  # cut off
-            continue
-        assert not answer.startswith(b"HTTP/1.1 2"), (request[:60], answer[:200])
-    idle = [socket.socket(socket.AF_UNIX) for _ in range(20)]  # clients that say nothing
-    for each in idle:
-        each.connect(engine.control)
-    assert engine.service()["mode"] == "connection"
-    for words, part in ((("mode", "nobody", "dnat"), "nobody"), (("mode", "web", "sideways"), "sideways"),
-                        (("weight", "web", "10.0.0.99", "1"), "10.0.0.99"), (("weight", "web", top.backend(1), "70000"),
-                                                                            "70000")):
-        outcome = engine.command(*words)
-        assert outcome.code == 2 and part in outcome.stderr and outcome.stderr.count("\n") == 1, outcome
-    for each in idle:
-        each.close()
-    with top.client.inside():
-        ask(top.vip[4])
-
-
-def test_commands_without_an_engine_say_so(lab):
-    top = lab.topology(web=False)
-    engine = lab.web(top, start=False)
-    for words in (("status",), ("status", "--json"), ("mode", "web", "dnat"), ("weight", "web", "10.0.0.20", "1"),
-                  ("reload",)):
-        outcome = engine.command(*words)
-        assert outcome.code == 1, outcome
-        assert outcome.stderr.count("\n") == 1 and engine.control in outcome.stderr, outcome
 
 
 def test_connections_open_before_the_start_of_an_engine_are_left_alone(lab):
