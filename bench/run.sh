@@ -56,7 +56,7 @@ if [[ -z $build ]]; then
   "$root/docker/install.sh" build bench
   echo "building in $build"
   log=$(mktemp)
-  targets=(nfsteer flowgen connload streamload nfqaccept nfsteer-micro)
+  targets=(nfsteer flowgen connload streamload pauses nfqaccept nfsteer-micro)
   if ! { cd "$root" && cmake --preset release -B "$build" -DNFSTEER_TESTS=OFF -DNFSTEER_BENCH=ON &&
          cmake --build "$build" --target "${targets[@]}"; } >"$log" 2>&1; then
     tail -n 30 "$log" >&2

@@ -13,7 +13,7 @@ from support.hosts import close_everything
 from . import machine
 from .bench import Bench
 from .measures import MEASURES
-from .paths import PATHS
+from .paths import PATHS, add_engine
 from .plan import BACKENDS, CLIENTS, QUEUES, SERVICES, jobs
 
 LOAD_SHARE_MAX = 0.10
@@ -55,6 +55,9 @@ def parse(arguments):
     parser.add_argument("--quick", action="store_true", help="one round, short samples, 2 backends: does it all work?")
     parser.add_argument("--only", action="append", default=[], metavar="PATH/MEASURE",
                         help="shell patterns; PATH or MEASURE alone will do; may be repeated")
+    parser.add_argument("--engine", action="append", default=[], metavar="NAME=COMMAND", dest="engines",
+                        help="another engine to compare: paths nfsteer-MODE@NAME run it. COMMAND is a program, flags of "
+                             "its `run`, or both; may be repeated")
     parser.add_argument("--rounds", type=positive(int), help="default 7")
     for name, limits, default in AXES:
         parser.add_argument(f"--{name}", type=counts(*limits), metavar="N,N...",
@@ -68,6 +71,11 @@ def parse(arguments):
     parser.add_argument("--parse-only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    for each in options.engines:
+        name, _, command = each.partition("=")
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not command:
+            parser.error(f"argument --engine: {each!r} is not NAME=COMMAND; NAME of letters, digits, . _ -")
+        add_engine(name, command)
     options.rounds = options.rounds or (1 if options.quick else 7)
     options.seconds = options.seconds or (0.5 if options.quick else 3.0)
     for name, _, default in AXES:

@@ -30,6 +30,7 @@ class Bench:
             "rounds": options.rounds, "seconds": options.seconds, "samples": [], "skipped": [],
         }
         self.out.mkdir(parents=True, exist_ok=True)
+        self.results["machine"]["pauses"] = machine.pauses(self.build)
 
     def save(self):
         if not self.results["samples"] and not self.results["skipped"]:
@@ -62,10 +63,12 @@ class Bench:
         network = self._network(job.scale.topology)
         path = PATHS[job.path](network, run.task(job.scale), self.build)
         missing = set(run.measures)
+        stolen = machine.stolen_seconds()
         try:
             for each in run.samples(path):
                 missing.discard(each["measure"])
                 if self._only.takes(job.path, each["measure"]):
+                    each["extra"]["stolen_seconds"] = machine.stolen_seconds() - stolen
                     self.results["samples"].append({**each, "path": job.path, "round": job.round,
                                                     **dataclasses.asdict(job.scale)})
         except Unavailable as error:

@@ -1,5 +1,6 @@
 """What the figures were measured on, and with; CPU time and memory as /proc tells them."""
 
+import json
 import os
 import pathlib
 import platform
@@ -9,6 +10,7 @@ import subprocess
 import time
 
 from support.engine import BINARY
+from support.hosts import run
 
 from . import ROOT
 
@@ -44,11 +46,26 @@ def versions():
             if shutil.which(str(command[0])) and (line := _first_line(*command))}
 
 
+def pauses(build):
+    """How much of each CPU's time others take, as bench/tools/pauses.cpp sees it while nothing else runs: seconds of
+    watching, count, longest_ms, share (0..1)."""
+    return json.loads(run(build / "bench/tools/pauses").stdout)
+
+
+def _cpu_ticks():
+    """user, nice, system, idle, iowait, irq, softirq, steal, of all CPUs together."""
+    return [int(each) for each in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+
+
 def busy_seconds():
     """CPU time of the whole machine, all but idle and waiting for disks."""
-    fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:8]
-    user, nice, system, _idle, _iowait, irq, softirq = map(int, fields)
+    user, nice, system, _idle, _iowait, irq, softirq, _steal = _cpu_ticks()
     return (user + nice + system + irq + softirq) * TICK
+
+
+def stolen_seconds():
+    """CPU time that a hypervisor gave to others, as far as it says so."""
+    return _cpu_ticks()[7] * TICK
 
 
 def process_seconds(pid):

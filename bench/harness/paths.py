@@ -5,6 +5,7 @@ and removed again; a path that the kernel or the measure does not allow raises U
 import contextlib
 import dataclasses
 import pathlib
+import shlex
 import shutil
 
 from support.engine import BINARY, Engine, service
@@ -198,11 +199,13 @@ class Haproxy(Path):
 
 
 class NfqueueAccept(DnatList):
-    """nfsteer's own queue rules, a program that only accepts behind them, and the DNAT list for what it accepted."""
+    """nfsteer's own queue rules, a program that only accepts behind them, and the DNAT list for what it accepted: what
+    the kernel's interface can do at most in this mode."""
+    mode = "connection"
 
     def set_up(self):
         task = self.task
-        text = run(BINARY, "rules", "--vip", self.vip, "--protocol", task.protocol, "--port", task.port,
+        text = run(BINARY, "rules", "--mode", self.mode, "--vip", self.vip, "--protocol", task.protocol, "--port", task.port,
                    "--backend", backend(0), "--queues", task.queues).stdout
         mangle = text[text.index("*mangle"):].partition("COMMIT\n")
         self.process = self.host.start(self.build / "bench/tools/nfqaccept", "--queues", task.queues)
@@ -218,14 +221,26 @@ class NfqueueAccept(DnatList):
             self.process.close()
 
 
+class NfqueueInspect(NfqueueAccept):
+    mode = "inspect"
+
+
+class NfqueueRewrite(NfqueueAccept):
+    """Here the packets go back whole."""
+    mode = "rewrite"
+
+
 class Nfsteer(Path):
     engine = None
+    words = ()  # of another engine than the one that was built: program and flags of `run`
 
     def set_up(self):
         task = self.task
         services = [service("bench" if vip == self.vip else vip, vip, task.addresses(), protocol=task.protocol,
                             port=task.port, mode=self.mode) for vip in task.vips(self.vip)]
-        self.engine = Engine(self.host, services, engine={"queues": task.queues, "on_stop": "remove"})
+        program, *flags = self.words or (BINARY,)
+        self.engine = Engine(self.host, services, flags, engine={"queues": task.queues, "on_stop": "remove"},
+                             program=program)
         self.engine.launch()
         wait_until(lambda: "ready:" in self.engine.stderr + self.engine.process.stdout or not self.engine.running(),
                    "the engine is ready", seconds=60, interval=0.001)
@@ -277,9 +292,29 @@ PATHS = {
     "nfsteer-inspect": NfsteerInspect,
     "nfsteer-rewrite": NfsteerRewrite,
     "nfqueue-accept": NfqueueAccept,
+    "nfqueue-inspect": NfqueueInspect,
+    "nfqueue-rewrite": NfqueueRewrite,
     "dnat-nth": DnatNth,
     "nft-numgen": NftNumgen,
     "nft-jhash": NftJhash,
     "haproxy": Haproxy,
     "ipvs": Ipvs,
 }
+
+
+def add_engine(name, command):
+    """Another engine to compare with: a path PATH@NAME beside each of nfsteer's. `command`: a program and flags of its
+    `run`, as a shell takes them; without a program it is the one that was built."""
+    words = shlex.split(command)
+    if not words or words[0].startswith("-"):
+        words = [BINARY, *words]
+    for path in OWN:
+        PATHS[f"{path}@{name}"] = type(f"{PATHS[path].__name__}_{name}", (PATHS[path],), {"words": words})
+
+
+OWN = tuple(name for name, path in PATHS.items() if issubclass(path, Nfsteer))
+
+
+def with_variants(paths):
+    """Each path of nfsteer is followed by the same of other engines."""
+    return [each for path in paths for each in PATHS if each == path or each.startswith(f"{path}@")]

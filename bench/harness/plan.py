@@ -7,7 +7,7 @@ import fnmatch
 import random
 
 from .measures import RUNS, Http, Latency, Rules, Throughput8, UdpNewFlows, UdpNewFlowsAllCpus
-from .paths import PATHS
+from .paths import PATHS, with_variants
 
 Job = collections.namedtuple("Job", "round scale run path")
 
@@ -15,9 +15,10 @@ BACKENDS = (2, 10, 100, 1000, 10000)
 SERVICES = (1, 100, 1000)
 QUEUES = (1, 2, 4)
 CLIENTS = (1, 256)
-FIRST = ("direct", "dnat-list", "nfsteer-dnat", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite",
-         "nfqueue-accept")
-WITH_RULES = tuple(path for path in PATHS if path not in ("direct", "nfqueue-accept"))
+BARE = ("nfqueue-accept", "nfqueue-inspect", "nfqueue-rewrite")
+FIRST = ("direct", "dnat-list", "nfsteer-dnat", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite", *BARE)
+ANY = tuple(PATHS)
+WITH_RULES = tuple(path for path in ANY if path not in ("direct", *BARE))
 DEPENDS_ON_PATH_ONLY = (2, 1000)  # backends; what an established connection does, does not depend on them
 
 
@@ -46,7 +47,7 @@ def _along_backends(options):
             else:
                 runs = (UdpNewFlows, Http, Rules)
             for run in runs:
-                paths = WITH_RULES if run is Rules else tuple(PATHS) if run in (UdpNewFlows, Http) else FIRST
+                paths = WITH_RULES if run is Rules else ANY if run in (UdpNewFlows, Http) else FIRST
                 yield Scale(topology, backends), run, paths
 
 
@@ -55,7 +56,7 @@ def _along_others(options):
     axes = (("services", options.services, (UdpNewFlows, Http, Rules),
              ("dnat-list", "nft-numgen", "nfsteer-dnat", "nfsteer-connection")),
             ("queues", options.queues, (UdpNewFlows, UdpNewFlowsAllCpus, Http, Throughput8),
-             ("dnat-list", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite", "nfqueue-accept")),
+             ("dnat-list", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite", *BARE)),
             ("clients", options.clients, (Http,), FIRST))
     if "routed" not in options.topologies:
         return
@@ -92,7 +93,7 @@ def jobs(options):
     order = random.Random(options.seed)
     groups = []
     for scale, run, candidates in (*_along_backends(options), *_along_others(options)):
-        paths = [path for path in candidates if any(only.takes(path, measure) for measure in run.measures)]
+        paths = [path for path in with_variants(candidates) if any(only.takes(path, measure) for measure in run.measures)]
         order.shuffle(paths)
         if paths:
             groups.append((scale, run, paths))

@@ -4,6 +4,9 @@ import json
 
 BASELINE = "dnat-list"  # what everything is compared with
 BARE_LIMIT = "nfqueue-accept"
+# What the kernel's interface can do at most in each mode, by the same rules and a program that does nothing else.
+BARE_LIMITS = {"nfsteer-connection": BARE_LIMIT, "nfsteer-inspect": "nfqueue-inspect",
+               "nfsteer-rewrite": "nfqueue-rewrite"}
 USUAL = {"backends": 2, "services": 1, "queues": 2, "clients": 256}  # unless it is what a run varies
 
 

@@ -13,6 +13,8 @@ LOOKS = {
     "ipvs": Look("#08306b", "P"),
     "haproxy": Look("#5a9e6f", "X"),
     "nfqueue-accept": Look("#c9a227", "d"),
+    "nfqueue-inspect": Look("#a98600", "<"),
+    "nfqueue-rewrite": Look("#7d6608", ">"),
     "nfsteer-dnat": Look("#f59a45", "s"),
     "nfsteer-connection": Look("#e6550d", "o"),
     "nfsteer-inspect": Look("#c2274b", "^"),

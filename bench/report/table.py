@@ -21,11 +21,19 @@ def _header(results):
         "date": results["started"],
         "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2 ** 30:.0f} GiB",
         "kernel": machine["kernel"],
+        "quiet": _quiet(machine.get("pauses")),
         "versions": "; ".join(f"{name}: {text}" for name, text in results["versions"].items()),
         "command": f"`{' '.join(filter(None, results['command']))}`",
         "rounds": f"{results['rounds']}, {results['seconds']:g} s a sample",
     }
-    return ["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items())]
+    return ["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items() if text)]
+
+
+def _quiet(pauses):
+    if not pauses:
+        return None
+    return (f"in {pauses['seconds']:g} s without load a CPU was taken away for up to {pauses['longest_ms']:.1f} ms, in all "
+            f"for {pauses['share']:.2%} of the time; latencies beyond that are the machine's")
 
 
 def _cell(text):
@@ -42,7 +50,8 @@ def _targets(results, samples, micro):
     judged = judge(samples, micro)
     lines = ["## Targets", "",
              f"Medians, with the quartiles. Ratios and added latency are against {BASELINE} of the same round, unless "
-             "another path is named; routed topology. The median decides.", ""]
+             "another path is named; routed topology. The median decides. The bare limit is what a program that does "
+             "nothing but accept makes of the same queues: the kernel interface's own price.", ""]
     if QUICK in results["command"] or results["rounds"] < ROUNDS_MIN:
         why = f"made with {QUICK}" if QUICK in results["command"] else \
             f"made with {results['rounds']} rounds"
@@ -51,15 +60,16 @@ def _targets(results, samples, micro):
     if FORCE in results["command"]:
         lines += [f"**Made with {FORCE}:** nothing made sure that the machine was idle and the engine "
                   "optimised.", ""]
-    lines += ["| what | path | backends | bound | measured | outcome |", "|---|---|---|---|---|---|"]
+    lines += ["| what | path | backends | bound | measured | bare limit | outcome |", "|---|---|---|---|---|---|---|"]
     for each in judged:
         measured, outcome = "-", each.outcome
+        unit = f" {each.target.unit}" if each.target.unit else ""
+        limit = shown_spread(each.limit.values()) + unit if each.limit else ""
         if outcome != NOT_MEASURED:
-            unit = f" {each.target.unit}" if each.target.unit else ""
             measured = shown_spread(each.values.values()) + unit
             why = _why_no_verdict(results, len(each.values))
             outcome = f"{outcome} (no verdict: {why})" if why else f"**{outcome}**"
-        lines.append(f"| {each.target.title} | {each.target.path} | {each.backends:,} | {each.bound} | {measured} | "
+        lines.append(f"| {each.target.title} | {each.target.path} | {each.backends:,} | {each.bound} | {measured} | {limit} | "
                      f"{outcome} |")
     return lines
 

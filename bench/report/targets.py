@@ -4,7 +4,7 @@ import collections
 import fnmatch
 import operator
 
-from .samples import BARE_LIMIT, BASELINE
+from .samples import BARE_LIMIT, BARE_LIMITS, BASELINE
 from .stats import differences, ratios, spread
 
 ROUNDS_MIN = 7  # below, a figure is no verdict
@@ -45,26 +45,34 @@ TARGETS = (
     target("resident memory, 2 queues", "nfsteer-*", "engine_rss", "value", "<=", 64, scale=MIB, unit="MiB"),
 )
 
-Judged = collections.namedtuple("Judged", "target backends bound values outcome")  # values: {round: value}
+# values, limit: {round: value}; limit: of the bare NFQUEUE program in this mode, empty where it says nothing
+Judged = collections.namedtuple("Judged", "target backends bound values limit outcome")
 REACHED, MISSED, NOT_MEASURED = "reached", "not reached", "not measured"
 
 
 def judge(samples, micro):
     """Each target at each number of backends."""
-    return [_judged(each, backends, VALUES[each.how](each, backends, samples, micro))
+    return [_judged(each, backends, VALUES[each.how](each, backends, samples, micro),
+                    _limit(each, backends, samples, micro))
             for each in TARGETS for backends in each.bounds]
 
 
-def _judged(each, backends, values):
+def _judged(each, backends, values, limit):
     bound = each.bounds[backends]
-    values = {number: value / each.scale for number, value in values.items()}
+    values, limit = ({number: value / each.scale for number, value in found.items()} for found in (values, limit))
     if not values:
         outcome = NOT_MEASURED
     elif COMPARISONS[each.sign](spread(values.values()).median, bound):
         outcome = REACHED
     else:
         outcome = MISSED
-    return Judged(each, backends, f"{each.sign} {bound:g} {each.unit}".rstrip(), values, outcome)
+    return Judged(each, backends, f"{each.sign} {bound:g} {each.unit}".rstrip(), values, limit, outcome)
+
+
+def _limit(each, backends, samples, micro):
+    if each.path not in BARE_LIMITS or each.against == BARE_LIMIT:
+        return {}
+    return VALUES[each.how](each._replace(path=BARE_LIMITS[each.path]), backends, samples, micro)
 
 
 def _worst(each, backends, samples, combine):

@@ -2,14 +2,13 @@
 
 #include <sys/prctl.h>
 
-#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <span>
 #include <utility>
 
-#include "core/packet.hpp"
 #include "core/random.hpp"
+#include "netlink/group_queue.hpp"
 #include "netlink/nfqueue_message.hpp"
 #include "netlink/pacing.hpp"
 
@@ -19,42 +18,6 @@ namespace {
 using core::Event;
 using core::QueueGroup;
 using netlink::ReceiveOutcome;
-
-// Verdicts of one batch: enough to spread the cost of the send, few enough that none waits long for the
-// others.
-constexpr std::size_t kBatchMax = 64;
-constexpr std::size_t kArenaBytes = std::size_t{1} << 20;
-
-// Large packets (GSO) make short queues: 256 of them are 16 MiB.
-constexpr std::uint32_t kRewriteLengthMax = 256;
-
-netlink::BindRequest bind_request(const WorkerOptions& options, QueueGroup group) {
-  netlink::BindRequest request;
-  request.queue = options.layout.queue(group, options.index);
-  request.length_max = options.queue_length;
-  request.fail_open = true;
-  switch (group) {
-    case QueueGroup::first:
-      break;  // whole packets, whole checksums: the rewrite is an incremental one
-    case QueueGroup::inspect:
-      request.gso = true;
-      request.copy_range = core::kHeaderCopyLength;
-      break;
-    case QueueGroup::rewrite:
-      request.gso = true;
-      request.length_max = std::min(options.queue_length, kRewriteLengthMax);
-      break;
-  }
-  return request;
-}
-
-// Room for full queues of what usually waits in them. Where it does not suffice, fail_open lets packets by.
-std::size_t receive_bytes(const WorkerOptions& options) {
-  constexpr std::size_t kMtu = 1500;
-  return netlink::receive_budget(options.queue_length, kMtu) +
-         netlink::receive_budget(options.queue_length, core::kHeaderCopyLength) +
-         netlink::receive_budget(std::min(options.queue_length, kRewriteLengthMax), netlink::kCopyRangeMax);
-}
 
 std::uint32_t coarse_seconds() noexcept {
   timespec now{};
@@ -66,10 +29,13 @@ std::uint32_t coarse_seconds() noexcept {
 
 core::Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options,
                                                     PublishedSnapshot& published) {
-  auto socket = netlink::QueueSocket::open({.receive_bytes = receive_bytes(options)});
+  auto socket = netlink::QueueSocket::open({.receive_bytes = netlink::receive_bytes(options.queue_length)});
   if (!socket) return tl::unexpected(socket.error());
   for (const QueueGroup group : core::kQueueGroups)
-    if (auto bound = socket->bind(bind_request(options, group)); !bound) return tl::unexpected(bound.error());
+    if (auto bound =
+            socket->bind(netlink::group_queue(options.layout, group, options.index, options.queue_length));
+        !bound)
+      return tl::unexpected(bound.error());
   std::unique_ptr<Worker> worker(new Worker(options, published, std::move(*socket)));
   worker->thread_ = std::thread([&self = *worker] { self.run(); });
   return worker;
@@ -83,7 +49,7 @@ Worker::Worker(const WorkerOptions& options, PublishedSnapshot& published, netli
       socket_(std::move(socket)),
       steering_(core::Random(options.seed, options.index), core::Random(~options.seed, options.index).next(),
                 counters_),
-      arena_(kArenaBytes),
+      arena_(netlink::kArenaBytes),
       batch_(socket_.batch_bytes_max()) {}
 
 Worker::~Worker() {
@@ -108,7 +74,7 @@ void Worker::run() noexcept {
     do {
       packets += answer(snapshot, room.first(got.bytes), now_s);
       room = room.subspan(got.bytes);
-      if (batch_.size() >= kBatchMax || room.size() < netlink::kReceiveBytesMax) break;
+      if (batch_.size() >= netlink::kBatchMax || room.size() < netlink::kReceiveBytesMax) break;
       got = receive(room, false);
     } while (got.kind == ReceiveOutcome::Kind::data);
     send();

@@ -118,6 +118,28 @@ def test_targets_are_judged_by_the_median(path, measure, backends, outcome, valu
     assert len(each.values) == 7
 
 
+def test_the_bare_limit_of_a_mode_stands_beside_its_figure(tmp_path):
+    slow = [{**each, "path": "nfqueue-rewrite", "value": each["value"] / 2}
+            for each in samples(7, paths=("dnat-list",))]
+    found = outcomes(samples(7) + slow)
+    limit = {key: stats.spread(each.limit.values()).median for key, each in found.items() if each.limit}
+    assert limit["nfsteer-rewrite", "tcp_throughput_1", 2] == pytest.approx(0.5)
+    assert limit["nfsteer-connection", "udp_new_flows", 1000] == pytest.approx(1)
+    assert not any(path == "nfsteer-inspect" or "engine_cpu" in measure for path, measure, _ in limit)
+    assert report(tmp_path, results(samples=samples(7) + slow)).returncode == 0
+    row = next(line for line in (tmp_path / "table.md").read_text().splitlines()
+               if line.startswith("| throughput, 1 stream, ratio | nfsteer-rewrite | 2 |"))
+    assert row.endswith("| 0.5 (0.5 to 0.5) | **not reached** |")
+
+
+def test_pauses_of_the_machine_stand_in_the_head_of_the_table(tmp_path):
+    data = results()
+    data["machine"]["pauses"] = {"seconds": 2, "count": 3, "longest_ms": 8.25, "share": 0.0123}
+    assert report(tmp_path, data).returncode == 0
+    table = (tmp_path / "table.md").read_text()
+    assert re.search(r"^\| quiet \| in 2 s .* up to 8.2 ms, in all for 1.23% ", table, re.MULTILINE)
+
+
 def test_on_the_bound_is_reached():
     assert outcomes([], times([60.0]))["in memory", "syn_parse_hash_pick_rewrite", 2].outcome == "reached"
     assert outcomes([], times([60.1]))["in memory", "syn_parse_hash_pick_rewrite", 2].outcome == "not reached"
@@ -159,9 +181,10 @@ def test_the_targets_come_first_and_are_all_there(folder):
     assert re.findall(r"^## (.*)$", table, re.MULTILINE) == ["Targets", "Plots", "Measures", "In memory", "Skipped"]
     rows = target_rows(table)
     assert len(rows) == 2 * len(targets.TARGETS)
-    assert "| UDP new flows/s, ratio | nfsteer-connection | 2 | >= 1.1 | 1.2 (1.2 to 1.2) | **reached** |" in rows
-    assert "| UDP new flows/s, ratio | nfsteer-connection | 1,000 | >= 5 | 1.2 (1.2 to 1.2) | **not reached** |" in rows
-    assert "| added latency, p50 | nfsteer-connection | 2 | <= 30 us | 26 (23 to 29) us | **reached** |" in rows
+    assert "| UDP new flows/s, ratio | nfsteer-connection | 2 | >= 1.1 | 1.2 (1.2 to 1.2) | 1 (1 to 1) | **reached** |" in rows
+    assert "| UDP new flows/s, ratio | nfsteer-dnat | 1,000 | >= 4 | 1 (1 to 1) |  | **not reached** |" in rows
+    assert "| added latency, p50 | nfsteer-connection | 2 | <= 30 us | 26 (23 to 29) us | 0 (0 to 0) us | **reached** |" \
+        in rows
     assert "No verdict" not in table and "no verdict" not in table
 
 

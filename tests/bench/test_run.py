@@ -71,7 +71,9 @@ def test_results_tell_what_was_measured_where_and_with_what(results):
     data = results[0]
     assert data["format"] == 1
     assert data["rounds"] == 1
-    assert data["machine"].keys() == {"cpu", "cores", "memory_bytes", "kernel"}
+    assert data["machine"].keys() == {"cpu", "cores", "memory_bytes", "kernel", "pauses"}
+    assert data["machine"]["pauses"].keys() == {"seconds", "count", "longest_ms", "share"}
+    assert 0 <= data["machine"]["pauses"]["share"] < 1
     assert data["versions"]["nfsteer"].startswith("nfsteer ")
     assert data["command"][0] == "bench/run.sh" and "--quick" in data["command"]
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$", data["started"])
@@ -86,6 +88,7 @@ def test_every_sample_has_all_fields(results):
         assert each["topology"] == "routed" and each["round"] == 0
         assert (each["backends"], each["services"], each["queues"], each["clients"]) == (2, 1, 2, 256)
         assert each["value"] > 0
+        assert each["extra"]["stolen_seconds"] >= 0
 
 
 def test_every_path_that_was_asked_for_is_measured_or_skipped_with_its_reason(results):
@@ -107,6 +110,38 @@ def test_no_flow_and_no_connection_is_lost(results):
 
 def test_connection_mode_sees_one_packet_of_each_connection(results):
     assert values(results, "packets_per_connection")["nfsteer-connection"] == pytest.approx(1, abs=0.1)
+
+
+def test_another_engine_stands_beside_the_one_that_was_built(build, tmp_path):
+    """By flags: a queue of one packet sends most flows through the ladder. By program: that one is started."""
+    wrapper = tmp_path / "engine"
+    wrapper.write_text(f'#!/bin/sh\necho started >>{tmp_path}/log\nexec {build}/engine/nfsteer "$@"\n')
+    wrapper.chmod(0o755)
+    code, stdout, stderr = finish(start(
+        build, "--quick", "--force", "--seconds", "0.2", "--out", tmp_path / "out", "--only",
+        "nfsteer-connection*/udp_new_flows", "--engine", "short=--queue-length 1", "--engine", f"other={wrapper}"))
+    assert code == 0, stdout + stderr
+    found = {each["path"]: each["extra"] for each in json.loads((tmp_path / "out/results.json").read_text())["samples"]}
+    assert found.keys() == {f"nfsteer-connection{each}" for each in ("", "@short", "@other")}
+    assert found["nfsteer-connection@short"]["ladder"] > found["nfsteer-connection"]["ladder"]
+    assert (tmp_path / "log").read_text() == "started\n"
+
+
+@pytest.mark.parametrize("engine", ["noname", "=nfsteer", "a b=nfsteer", "name="])
+def test_an_engine_without_name_or_command_is_refused(build, tmp_path, engine):
+    code, _, stderr = finish(start(build, "--quick", "--engine", engine, "--out", tmp_path / "out"))
+    assert code == 2 and "--engine" in stderr and "NAME=COMMAND" in stderr
+
+
+@pytest.mark.parametrize("mode", ["inspect", "rewrite"])
+def test_the_bare_limit_of_each_mode_carries_a_stream(build, tmp_path, mode):
+    """A wrong checksum in what goes back would stop it."""
+    code, stdout, stderr = finish(start(build, "--quick", "--force", "--seconds", "0.3", "--out", tmp_path,
+                                        "--only", f"nfqueue-{mode}/tcp_throughput_8", "--only",
+                                        "dnat-list/tcp_throughput_8"))
+    assert code == 0, stdout + stderr
+    found = {each["path"]: each["value"] for each in json.loads((tmp_path / "results.json").read_text())["samples"]}
+    assert found[f"nfqueue-{mode}"] > 0.05 * found["dnat-list"]
 
 
 def test_progress_is_one_line_for_each_run_of_a_path(results):

@@ -36,8 +36,8 @@ class Outcome:
 class Engine:
     """`services` (dictionaries, see service()) become a configuration file; `flags` are given as they are."""
 
-    def __init__(self, host, services=None, flags=(), engine=None, wrap=(), preexec=None):
-        self.host, self._wrap, self._preexec = host, wrap, preexec
+    def __init__(self, host, services=None, flags=(), engine=None, wrap=(), preexec=None, program=BINARY):
+        self.host, self._wrap, self._preexec, self._program = host, wrap, preexec, program
         self.folder = pathlib.Path(new_folder("engine"))
         self.control = str(self.folder / "control.sock")
         self.file = self.folder / "nfsteer.yaml"
@@ -60,7 +60,7 @@ class Engine:
         """Starts without waiting."""
         if self.process:
             self._past.append(self.process)
-        self.process = self.host.start(*self._wrap, BINARY, "run", *self.flags, "--control", self.control,
+        self.process = self.host.start(*self._wrap, self._program, "run", *self.flags, "--control", self.control,
                                        preexec=self._preexec)
         return self
 
