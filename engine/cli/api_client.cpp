@@ -14,6 +14,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <fmt/format.h>
 
 namespace nfsteer::cli {
 namespace {
@@ -86,11 +87,27 @@ core::Result<boost::json::value> call_api(const std::string& socket_path, const 
   if (malformed || !answer.is_object())
     return core::system_error("control socket " + socket_path, "what answers there is no nfsteer engine");
   const unsigned status = result.response.result_int();
-  if (status == 200) return answer;
+  if (status / 100 == 2) return answer;
   const boost::json::value* text = answer.get_object().if_contains("error");
   const std::string reason = text != nullptr && text->is_string() ? std::string(text->get_string())
                                                                   : "status " + std::to_string(status);
   return status < 500 ? core::usage_error({}, reason) : core::system_error({}, reason);
+}
+
+std::string api_path(std::initializer_list<std::string_view> words) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:";
+  std::string path = "/v1";
+  for (const std::string_view word : words) {
+    path += '/';
+    for (const char each : word) {
+      if (kPlain.find(each) != std::string_view::npos) {
+        path += each;
+      } else {
+        path += fmt::format("%{:02X}", static_cast<unsigned char>(each));
+      }
+    }
+  }
+  return path;
 }
 
 }  // namespace nfsteer::cli

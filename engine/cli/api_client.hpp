@@ -1,7 +1,9 @@
 // One call of the control API (control/api.hpp) over the engine's unix socket.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include <boost/json/value.hpp>
 
@@ -13,5 +15,8 @@ namespace nfsteer::cli {
 // error.
 core::Result<boost::json::value> call_api(const std::string& socket_path, const std::string& method,
                                           const std::string& target, const std::string& body = {});
+
+// "/v1/services/web/backends/%5Bfd00::20%5D:80": the words between slashes, percent-encoded where need be.
+std::string api_path(std::initializer_list<std::string_view> words);
 
 }  // namespace nfsteer::cli

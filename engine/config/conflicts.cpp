@@ -15,17 +15,12 @@ namespace nfsteer::config {
 namespace {
 
 using core::Backend;
+using core::endpoint_text;
 using core::IpAddress;
 using core::Service;
 
 std::string_view family_name(const IpAddress& address) {
   return address.is_v4() ? "IPv4" : "IPv6";
-}
-
-std::string shown(const IpAddress& address, std::uint16_t port) {
-  if (port == 0) return address.to_string();
-  const std::string text = address.to_string();
-  return address.is_v4() ? fmt::format("{}:{}", text, port) : fmt::format("[{}]:{}", text, port);
 }
 
 core::Result<void> check_backend(const Place& place, const Service& service, const Backend& backend) {
@@ -61,8 +56,9 @@ core::Result<void> check_service(const Place& place, const Service& service) {
     if (auto good = check_backend(item, service, backend); !good) return good;
     const std::uint16_t port = service.port_at(backend);
     if (const auto [first, is_new] = seen.try_emplace({backend.address, port}, i); !is_new)
-      return item.fail(fmt::format("{} is backends[{}] already", shown(backend.address, port), first->second),
-                       "name each backend once and give it a weight");
+      return item.fail(
+          fmt::format("{} is backends[{}] already", endpoint_text(backend.address, port), first->second),
+          "name each backend once and give it a weight");
   }
   return {};
 }

@@ -1,26 +1,40 @@
 #include "control/api.hpp"
 
+#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "control/api_services.hpp"
 
 namespace nfsteer::control {
 namespace {
 
 namespace json = boost::json;
 
-HttpResponse failure(unsigned status, std::string_view text) {
-  return {status, json::serialize(json::object{{"error", text}})};
-}
-
-HttpResponse outcome(const core::Result<void>& result) {
-  if (result) return {200, "{}"};
-  return failure(result.error().fault == core::Fault::usage ? 400 : 500, result.error().line());
+// "%5Bfd00::20%5D" -> "[fd00::20]"; nothing where a % is followed by something else than two digits.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      plain += text[i];
+      continue;
+    }
+    const std::string_view digits = text.substr(i + 1, 2);
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) return std::nullopt;
+    plain += static_cast<char>(value);
+    i += 2;
+  }
+  return plain;
 }
 
 std::vector<std::string_view> segments_of(std::string_view path) {
@@ -34,63 +48,101 @@ std::vector<std::string_view> segments_of(std::string_view path) {
   return segments;
 }
 
-// The one field that a PUT's body consists of.
-std::optional<json::value> only_field(const std::string& body, std::string_view name) {
-  boost::system::error_code error;
-  json::parse_options limits;
-  limits.max_depth = 4;
-  const json::value value = json::parse(body, error, {}, limits);
-  if (error || !value.is_object() || value.get_object().size() != 1) return std::nullopt;
-  const json::value* field = value.get_object().if_contains(name);
-  return field == nullptr ? std::nullopt : std::optional(*field);
+HttpResponse get_status(const ApiCall& call) {
+  return {200, json::serialize(to_json(call.engine.status()))};
 }
 
-HttpResponse put_mode(Engine& engine, std::string_view service, const std::string& body) {
-  const auto field = only_field(body, "mode");
-  const auto* text = field ? field->if_string() : nullptr;
-  if (text == nullptr)
-    return failure(400, R"(body: not an object with a "mode"; send {"mode": "connection"})");
-  const auto mode = core::parse_mode(*text);
-  if (!mode)
-    return failure(
-        400, "mode: \"" + std::string(*text) + "\" is unknown; use dnat, connection, inspect or rewrite");
-  return outcome(engine.set_mode(service, *mode));
+HttpResponse post_reload(const ApiCall& call) {
+  const auto changes = call.engine.reload();
+  if (!changes) return failure_of(changes.error());
+  json::array lines(changes->begin(), changes->end());
+  return {200,
+          json::serialize(json::object{{"revision", call.engine.revision()}, {"changes", std::move(lines)}})};
 }
 
-HttpResponse put_weight(Engine& engine, std::string_view service, std::string_view backend,
-                        const std::string& body) {
-  const auto field = only_field(body, "weight");
-  const auto* number = field ? field->if_int64() : nullptr;
-  if (number == nullptr || *number < 0 || *number > core::kWeightMax)
-    return failure(400, "weight: not a whole number from 0 to 65535; send {\"weight\": 3}");
-  return outcome(engine.set_weight(service, backend, static_cast<std::uint32_t>(*number)));
+struct Route {
+  std::string_view method;
+  std::string_view pattern;  // `*` stands for one name
+  HttpResponse (*handle)(const ApiCall& call);
+};
+
+constexpr Route kRoutes[] = {
+    {"GET", "/v1/status", get_status},
+    {"POST", "/v1/reload", post_reload},
+    {"GET", "/v1/services", get_services},
+    {"POST", "/v1/services", post_service},
+    {"GET", "/v1/services/*", get_service},
+    {"PUT", "/v1/services/*", put_service},
+    {"PATCH", "/v1/services/*", patch_service},
+    {"DELETE", "/v1/services/*", delete_service},
+    {"POST", "/v1/services/*/backends", post_backend},
+    {"GET", "/v1/services/*/backends/*", get_backend},
+    {"PATCH", "/v1/services/*/backends/*", patch_backend},
+    {"DELETE", "/v1/services/*/backends/*", delete_backend},
+};
+
+// The names that the pattern's stars stand for; nothing if the path is another.
+std::optional<std::vector<std::string>> match(std::string_view pattern,
+                                              const std::vector<std::string_view>& path) {
+  const auto wanted = segments_of(pattern);
+  if (wanted.size() != path.size()) return std::nullopt;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (wanted[i] != "*") {
+      if (wanted[i] != path[i]) return std::nullopt;
+      continue;
+    }
+    auto name = percent_decoded(path[i]);
+    if (!name || name->empty()) return std::nullopt;
+    names.push_back(*std::move(name));
+  }
+  return names;
+}
+
+std::string etag_of(const Engine& engine) {
+  return fmt::format("\"{}\"", engine.revision());
 }
 
 }  // namespace
 
-HttpResponse handle_request(Engine& engine, const HttpRequest& request) {
-  const auto path = segments_of(request.target);
-  const bool versioned = !path.empty() && path[0] == "v1";
-  const std::size_t depth = path.size();
+HttpResponse failure(unsigned status, std::string_view text) {
+  return {status, json::serialize(json::object{{"error", text}})};
+}
 
-  std::string_view allowed;
-  if (versioned && depth == 2 && path[1] == "status") {
-    if (request.method == "GET") return {200, json::serialize(to_json(engine.status()))};
-    allowed = "GET";
-  } else if (versioned && depth == 2 && path[1] == "reload") {
-    if (request.method == "POST") return outcome(engine.reload());
-    allowed = "POST";
-  } else if (versioned && depth == 4 && path[1] == "services" && path[3] == "mode") {
-    if (request.method == "PUT") return put_mode(engine, path[2], request.body);
-    allowed = "PUT";
-  } else if (versioned && depth == 6 && path[1] == "services" && path[3] == "backends" &&
-             path[5] == "weight") {
-    if (request.method == "PUT") return put_weight(engine, path[2], path[4], request.body);
-    allowed = "PUT";
-  } else {
-    return failure(404, request.target + ": no such resource; see GET /v1/status");
+HttpResponse failure_of(const core::Error& error) {
+  json::object body{{"error", error.line()}};
+  if (error.fault == core::Fault::usage && !error.thing.empty()) body["field"] = error.thing;
+  return {error.fault == core::Fault::usage ? 400U : 500U, json::serialize(body)};
+}
+
+HttpResponse handle_request(Engine& engine, const HttpRequest& request) {
+  const auto path = segments_of(std::string_view(request.target).substr(0, request.target.find('?')));
+  std::string allowed;
+  for (const Route& route : kRoutes) {
+    const auto names = match(route.pattern, path);
+    if (!names) continue;
+    if (route.method != request.method) {
+      allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
+      continue;
+    }
+    const std::string etag = etag_of(engine);
+    if (route.method != "GET" && !request.if_match.empty() && request.if_match != "*" &&
+        request.if_match != etag) {
+      HttpResponse stale =
+          failure(412, fmt::format("If-Match: {} is not the revision, {} is; read again, then decide",
+                                   request.if_match, etag));
+      stale.etag = etag;
+      return stale;
+    }
+    HttpResponse response = route.handle({engine, request, *names});
+    response.etag = etag_of(engine);
+    return response;
   }
-  return failure(405, request.target + ": takes " + std::string(allowed) + ", not " + request.method);
+  if (allowed.empty()) return failure(404, request.target + ": no such resource; see GET /v1/services");
+  HttpResponse refusal =
+      failure(405, fmt::format("{}: takes {}, not {}", request.target, allowed, request.method));
+  refusal.allow = std::move(allowed);
+  return refusal;
 }
 
 }  // namespace nfsteer::control

@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "config/diff.hpp"
+#include "config/services_edit.hpp"
 #include "control/running_engine.hpp"
 #include "iptc/features.hpp"
 #include "netlink/queue_stats.hpp"
@@ -77,13 +79,6 @@ core::Result<void> refuse_beside_another() {
 std::uint64_t random_seed() {
   std::random_device device;  // 32 bits a call
   return std::uint64_t{device()} << 32 | device();
-}
-
-std::string endpoint_text(const Backend& backend) {
-  std::string address = backend.address.to_string();
-  if (backend.port == 0) return address;
-  return fmt::format("{}{}{}:{}", backend.address.is_v4() ? "" : "[", address,
-                     backend.address.is_v4() ? "" : "]", backend.port);
 }
 
 }  // namespace
@@ -161,6 +156,7 @@ core::Result<void> Engine::change_services(std::vector<Service> wanted) {
   auto applied = rules_.apply(planned);
   if (applied) {
     services_ = std::move(wanted);
+    ++revision_;
   } else {
     ++rule_errors_;
   }
@@ -209,7 +205,7 @@ void Engine::release_slots() {
                                 });
 }
 
-core::Result<void> Engine::reload() {
+core::Result<std::vector<std::string>> Engine::reload() {
   if (!source_)
     return core::usage_error("reload", "this engine was started from flags, there is no file to read",
                              "start it with -c FILE");
@@ -217,43 +213,18 @@ core::Result<void> Engine::reload() {
   if (!config) return tl::unexpected(config.error());
   if (config->engine != settings_)
     spdlog::warn("reload: the `engine` section has changed; that takes effect at the next start");
-  return change_services(std::move(config->services));
+  std::vector<std::string> changes = config::differences(services_, config->services);
+  if (auto changed = change_services(std::move(config->services)); !changed)
+    return tl::unexpected(changed.error());
+  return changes;
 }
 
-core::Result<void> Engine::set_mode(std::string_view name, core::Mode mode) {
-  std::vector<Service> wanted = services_;
-  const auto service = find_service(wanted, name);
-  if (!service) return tl::unexpected(service.error());
-  (*service)->mode = mode;
-  return change_services(std::move(wanted));
-}
-
-core::Result<void> Engine::set_weight(std::string_view name, std::string_view backend, std::uint32_t weight) {
-  std::vector<Service> wanted = services_;
-  const auto service = find_service(wanted, name);
-  if (!service) return tl::unexpected(service.error());
-
-  const auto address = core::IpAddress::parse(backend);
-  std::vector<Backend*> meant;
-  for (Backend& each : (*service)->backends)
-    if (address ? each.address == *address : endpoint_text(each) == backend) meant.push_back(&each);
-  if (meant.empty())
-    return core::usage_error(fmt::format("service {}", name), fmt::format("has no backend {}", backend),
-                             "`nfsteer status` lists its backends");
-  if (meant.size() > 1)
-    return core::usage_error(fmt::format("service {}", name),
-                             fmt::format("has several backends on {}", backend),
-                             fmt::format("name the port too, as in {}", endpoint_text(*meant.front())));
-  meant.front()->weight = weight;
-  return change_services(std::move(wanted));
-}
-
-core::Result<Service*> Engine::find_service(std::vector<Service>& services, std::string_view name) const {
-  const auto found = std::ranges::find_if(services, [&](const Service& each) { return each.name == name; });
-  if (found == services.end())
-    return core::usage_error(fmt::format("service {}", name), "there is no such service",
-                             "`nfsteer status` lists the services");
-  return &*found;
+core::Result<void> Engine::edit(const Change& change) {
+  config::RawValue list = config::raw_from(services_);
+  if (auto edited = change(list); !edited) return edited;
+  auto wanted = config::validate_services(list, policy::names());
+  if (!wanted) return tl::unexpected(wanted.error());
+  return change_services(*std::move(wanted));
 }
 
 }  // namespace nfsteer::control

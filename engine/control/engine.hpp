@@ -14,10 +14,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/raw.hpp"
 #include "control/published_snapshot.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
@@ -48,10 +49,17 @@ class Engine {
   core::Result<void> stop();
   bool leaves_ladder() const { return settings_.on_stop == config::OnStop::keep; }
 
-  core::Result<void> reload();
-  core::Result<void> set_mode(std::string_view service, core::Mode mode);
-  // `backend`: its address, or ADDR:PORT ([ADDR]:PORT for IPv6) where that is not unique.
-  core::Result<void> set_weight(std::string_view service, std::string_view backend, std::uint32_t weight);
+  // What the services are to be; counts up with every change.
+  const std::vector<core::Service>& services() const { return services_; }
+  std::uint64_t revision() const { return revision_; }
+
+  // Reads the configuration again; returns what has changed, as config::differences() words it.
+  core::Result<std::vector<std::string>> reload();
+
+  // `change` edits the services as raw values (config/services_edit.hpp); what it makes of them is validated,
+  // and takes effect as a whole or not at all.
+  using Change = std::function<core::Result<void>(config::RawValue& services)>;
+  core::Result<void> edit(const Change& change);
 
   Status status();
   const core::QueueLayout& layout() const { return layout_; }
@@ -60,8 +68,6 @@ class Engine {
   Engine(config::Config config, Source source, core::QueueLayout layout, netlink::InterfaceTable interfaces);
 
   core::Result<void> change_services(std::vector<core::Service> wanted);
-  core::Result<core::Service*> find_service(std::vector<core::Service>& services,
-                                            std::string_view name) const;
   std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
   void release_slots();
   void wait_for_empty_queues();
@@ -77,6 +83,7 @@ class Engine {
   std::vector<std::unique_ptr<Worker>> workers_;
   netlink::InterfaceTable interfaces_;
   std::chrono::steady_clock::time_point started_;
+  std::uint64_t revision_ = 0;
   std::uint64_t rule_errors_ = 0;
   bool warned_of_coarse_spreading_ = false;
   bool running_ = false;

@@ -47,6 +47,8 @@ http::response<http::string_body> respond(HttpResponse answer, unsigned version,
   http::response<http::string_body> response{static_cast<http::status>(answer.status), version};
   response.set(http::field::content_type, "application/json");
   response.keep_alive(keep_alive);
+  if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
+  if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
   response.body() = std::move(answer.body);
   response.prepare_payload();
   return response;
@@ -68,9 +70,9 @@ static asio::awaitable<void> serve(Stream stream, const HttpServer::Handler& han
     http::response<http::string_body> response;
     if (!error) {
       const auto& request = parser.get();
-      response = respond(
-          handler({std::string(request.method_string()), std::string(request.target()), request.body()}),
-          request.version(), request.keep_alive());
+      response = respond(handler({std::string(request.method_string()), std::string(request.target()),
+                                  request.body(), std::string(request[http::field::if_match])}),
+                         request.version(), request.keep_alive());
     } else if (error == http::error::body_limit || error == http::error::header_limit) {
       response = respond({413, R"({"error":"the request is larger than this API takes"})"}, 11, false);
     } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&

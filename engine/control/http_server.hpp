@@ -17,11 +17,14 @@ struct HttpRequest {
   std::string method;  // "GET"
   std::string target;  // path, percent-decoded by nobody: "/v1/services/web/mode"
   std::string body;
+  std::string if_match = {};  // the header's value; empty: none
 };
 
 struct HttpResponse {
   unsigned status = 200;
-  std::string body;  // JSON
+  std::string body;       // JSON
+  std::string etag = {};  // the header's value; empty: none
+  std::string allow = {};
 };
 
 class HttpServer {

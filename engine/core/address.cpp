@@ -49,4 +49,10 @@ bool IpAddress::is_loopback() const {
          bytes_.back() == 1;
 }
 
+std::string endpoint_text(const IpAddress& address, std::uint16_t port) {
+  const std::string text = address.to_string();
+  if (port == 0) return text;
+  return (address.is_v4() ? text : '[' + text + ']') + ':' + std::to_string(port);
+}
+
 }  // namespace nfsteer::core

@@ -45,4 +45,7 @@ class IpAddress {
   std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four, the rest stay zero
 };
 
+// ADDR, ADDR:PORT, or [ADDR]:PORT for IPv6; port 0 is left out.
+std::string endpoint_text(const IpAddress& address, std::uint16_t port);
+
 }  // namespace nfsteer::core

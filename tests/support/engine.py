@@ -1,5 +1,6 @@
 """nfsteer as a process in a host."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -21,6 +22,32 @@ def service(name="web", vip=None, backends=(), **fields):
     """A service of the configuration; a backend is an address, or a dictionary of its fields."""
     return {"name": name, "vip": vip, **fields,
             "backends": [{"address": each} if isinstance(each, str) else each for each in backends]}
+
+
+class Answer:
+    """Of the control API."""
+
+    def __init__(self, response):
+        self.status, self.headers, self.text = response.status, dict(response.getheaders()), response.read().decode()
+        self.json = json.loads(self.text)
+
+    @property
+    def etag(self):
+        return self.headers.get("ETag")
+
+    def __repr__(self):
+        return f"{self.status} {self.text[-2000:]}"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, seconds):
+        super().__init__("nfsteer", timeout=seconds)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 class Outcome:
@@ -142,6 +169,16 @@ class Engine:
 
     def reload(self):
         self._must("reload")
+
+    def api(self, method, path, body=None, headers=None, seconds=20.0):
+        """One request; `body` is sent as JSON, or as it is if it is bytes."""
+        connection = _UnixConnection(self.control, seconds)
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            connection.request(method, path, data, headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
 
     def speak(self, request, seconds=5.0):
         """Raw bytes to the control socket, and what comes back."""
