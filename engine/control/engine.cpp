@@ -13,6 +13,7 @@
 #include "config/diff.hpp"
 #include "config/services_edit.hpp"
 #include "control/running_engine.hpp"
+#include "control/stale_flows.hpp"
 #include "iptc/features.hpp"
 #include "netlink/queue_stats.hpp"
 #include "plan/plan.hpp"
@@ -154,15 +155,23 @@ core::Result<void> Engine::change_services(std::vector<Service> wanted) {
   if (auto probed = rules::probe(planned); !probed) return probed;
   published_.publish(make_snapshot(bound_by_both(services_, wanted)));
   auto applied = rules_.apply(planned);
-  if (applied) {
-    services_ = std::move(wanted);
-    ++revision_;
-  } else {
-    ++rule_errors_;
-  }
+  std::vector<Service> before = applied ? std::exchange(services_, std::move(wanted)) : services_;
+  ++(applied ? revision_ : rule_errors_);
   published_.publish(make_snapshot(services_));
   release_slots();
+  if (applied) forget_stale_flows(before);
   return applied;
+}
+
+// Behind the change, so that the next packet of such a flow finds the new rules.
+void Engine::forget_stale_flows(const std::vector<Service>& before) {
+  if (!may_leave_stale_flows(before, services_)) return;
+  const auto forgotten = forget(stale_flows(before, services_));
+  if (!forgotten) {
+    spdlog::warn("flows to removed backends may go on: {}", forgotten.error().line());
+  } else if (*forgotten > 0) {
+    spdlog::info("forgot {} flow{} to backends that are gone", *forgotten, *forgotten == 1 ? "" : "s");
+  }
 }
 
 std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>& services) {

@@ -70,6 +70,7 @@ class Engine {
   core::Result<void> change_services(std::vector<core::Service> wanted);
   std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
   void release_slots();
+  void forget_stale_flows(const std::vector<core::Service>& before);
   void wait_for_empty_queues();
 
   config::Engine settings_;

@@ -12,6 +12,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 
+#include "netlink/netlink_reader.hpp"
+
 namespace nfsteer::netlink {
 namespace {
 
@@ -24,13 +26,6 @@ nlmsghdr* start_config(std::span<std::uint8_t> buffer, std::uint16_t queue, std:
   header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
   header->nlmsg_seq = sequence;
   return header;
-}
-
-template <typename T>
-T load(const std::uint8_t* bytes) {
-  T value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
 }
 
 bool load_be32(std::span<const std::uint8_t> value, std::uint32_t& out) {
@@ -79,27 +74,13 @@ bool read_packet(std::span<std::uint8_t> body, QueuedPacket& packet) {
   packet = QueuedPacket{};
   packet.queue = ntohs(load<nfgenmsg>(body.data()).res_id);
   bool has_header = false;
-  body = body.subspan(sizeof(nfgenmsg));
-  while (body.size() >= sizeof(nlattr)) {
-    const auto attribute = load<nlattr>(body.data());
-    if (attribute.nla_len < sizeof(nlattr) || attribute.nla_len > body.size()) return false;
-    const auto value = body.subspan(sizeof(nlattr), attribute.nla_len - sizeof(nlattr));
-    if (!read_attribute(attribute.nla_type & NLA_TYPE_MASK, value, packet, has_header)) return false;
-    body = body.subspan(std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), body.size()));
-  }
+  const bool is_whole =
+      for_each_attribute(body.subspan(sizeof(nfgenmsg)), [&](unsigned type, std::span<std::uint8_t> value) {
+        return read_attribute(type, value, packet, has_header);
+      });
   // The kernel names the full length only where it copied less.
   packet.full_length = std::max(packet.full_length, static_cast<std::uint32_t>(packet.payload.size()));
-  return has_header;
-}
-
-MessageKind read_error(std::span<const std::uint8_t> body, int& error) {
-  if (body.size() < sizeof(std::int32_t)) return MessageKind::malformed;
-  const auto code = load<std::int32_t>(body.data());
-  if (code == 0) return MessageKind::ack;
-  constexpr int kErrnoMax = 4095;  // include/linux/err.h
-  if (code > 0 || code < -kErrnoMax) return MessageKind::malformed;
-  error = -code;
-  return MessageKind::error;
+  return is_whole && has_header;
 }
 
 }  // namespace
@@ -133,21 +114,19 @@ bool MessageReader::next(Message& message) {
   if (rest_.empty()) return false;
   message.error = 0;
   message.sequence = 0;
-  nlmsghdr header{};
-  if (rest_.size() >= sizeof header) header = load<nlmsghdr>(rest_.data());
-  if (header.nlmsg_len < sizeof header || header.nlmsg_len > rest_.size()) {
-    message.kind = MessageKind::malformed;
-    rest_ = {};
-    return true;
-  }
-  const auto body = rest_.subspan(sizeof header, header.nlmsg_len - sizeof header);
-  message.sequence = header.nlmsg_seq;
-  switch (header.nlmsg_type) {
+  message.kind = MessageKind::malformed;
+  const auto framed = take_message(rest_);
+  if (!framed) return true;
+  message.sequence = framed->header.nlmsg_seq;
+  switch (framed->header.nlmsg_type) {
     case kPacketType:
-      message.kind = read_packet(body, message.packet) ? MessageKind::packet : MessageKind::malformed;
+      if (read_packet(framed->body, message.packet)) message.kind = MessageKind::packet;
       break;
     case NLMSG_ERROR:
-      message.kind = read_error(body, message.error);
+      if (const auto error = error_in(framed->body)) {
+        message.error = *error;
+        message.kind = *error == 0 ? MessageKind::ack : MessageKind::error;
+      }
       break;
     case NLMSG_OVERRUN:
       message.kind = MessageKind::overrun;
@@ -156,7 +135,6 @@ bool MessageReader::next(Message& message) {
       message.kind = MessageKind::other;
       break;
   }
-  rest_ = rest_.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), rest_.size()));
   return true;
 }
 

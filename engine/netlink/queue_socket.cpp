@@ -8,9 +8,7 @@
 #include <bit>
 #include <cassert>
 #include <cerrno>
-#include <limits>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include <libmnl/libmnl.h>
@@ -24,10 +22,6 @@ namespace {
 using core::Result;
 using core::system_error;
 
-std::string describe(int error) {
-  return std::generic_category().message(error);
-}
-
 std::string queue_name(std::uint16_t queue) {
   return "queue " + std::to_string(queue);
 }
@@ -37,10 +31,8 @@ core::Failure permission_error(std::string thing) {
                       "run as root or with CAP_NET_ADMIN in this network namespace");
 }
 
-core::Failure missing_error(std::string reason) {
-  return system_error("NFQUEUE", std::move(reason),
-                      "load nfnetlink_queue or use a kernel with CONFIG_NETFILTER_NETLINK_QUEUE");
-}
+constexpr const char* kMissingMend =
+    "load nfnetlink_queue or use a kernel with CONFIG_NETFILTER_NETLINK_QUEUE";
 
 std::string describe_owner(std::uint32_t port_id) {
   const auto process = port_owner(port_id);
@@ -60,20 +52,6 @@ core::Failure refused_error(std::uint16_t queue) {
     }
   }
   return permission_error(queue_name(queue));
-}
-
-// The kernel doubles what it is given, to account for its own structures.
-void set_buffer(int fd, int forced, int limited, std::size_t bytes) {
-  const int value = static_cast<int>(std::min<std::size_t>(bytes / 2, std::numeric_limits<int>::max() / 2));
-  if (setsockopt(fd, SOL_SOCKET, forced, &value, sizeof value) == 0) return;
-  setsockopt(fd, SOL_SOCKET, limited, &value, sizeof value);
-}
-
-std::size_t buffer_size(int fd, int option) {
-  int value = 0;
-  socklen_t length = sizeof value;
-  getsockopt(fd, SOL_SOCKET, option, &value, &length);
-  return static_cast<std::size_t>(value);
 }
 
 bool set_netlink_option(mnl_socket* socket, int option) {
@@ -104,21 +82,10 @@ std::size_t receive_budget(std::size_t packets, std::size_t bytes) {
   return packets * (std::bit_ceil(bytes + kMetadata) + kSkBuff);
 }
 
-void QueueSocket::Closer::operator()(mnl_socket* socket) const {
-  mnl_socket_close(socket);
-}
-
-QueueSocket::QueueSocket(mnl_socket* socket) : socket_(socket), fd_(mnl_socket_get_fd(socket)) {}
-
 Result<QueueSocket> QueueSocket::open(const SocketOptions& options) {
-  mnl_socket* handle = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-  if (handle == nullptr) {
-    if (errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT) {
-      return missing_error("this kernel has no netfilter netlink");
-    }
-    return system_error("NFQUEUE", "cannot open a netlink socket: " + describe(errno));
-  }
-  QueueSocket socket(handle);
+  auto handle = open_netlink("NFQUEUE", kMissingMend);
+  if (!handle) return tl::unexpected(handle.error());
+  QueueSocket socket(*std::move(handle));
   if (auto configured = socket.configure(options); !configured) return tl::unexpected(configured.error());
   std::array<std::uint8_t, kConfigBytesMax> request{};
   const std::uint32_t sequence = ++socket.sequence_;
@@ -129,26 +96,23 @@ Result<QueueSocket> QueueSocket::open(const SocketOptions& options) {
     case EPERM:
       return permission_error("NFQUEUE");
     case EINVAL:
-      return missing_error("this kernel does not have it");
+      return system_error("NFQUEUE", "this kernel does not have it", kMissingMend);
     default:
-      return system_error("NFQUEUE", describe(error));
+      return system_error("NFQUEUE", describe_errno(error));
   }
 }
 
 Result<void> QueueSocket::configure(const SocketOptions& options) {
-  if (mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
-    return system_error("NFQUEUE", "cannot bind a netlink socket: " + describe(errno));
-  }
   port_id_ = mnl_socket_get_portid(socket_.get());
   // Connected to the kernel (port 0), the socket takes messages from nobody else.
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   if (connect(fd_, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) < 0) {
-    return system_error("NFQUEUE", "cannot connect a netlink socket: " + describe(errno));
+    return system_error("NFQUEUE", "cannot connect a netlink socket: " + describe_errno(errno));
   }
   // Without this, one overflow makes the kernel drop everything until the socket has been drained.
   if (!set_netlink_option(socket_.get(), NETLINK_NO_ENOBUFS)) {
-    return system_error("NFQUEUE", "cannot set NETLINK_NO_ENOBUFS: " + describe(errno));
+    return system_error("NFQUEUE", "cannot set NETLINK_NO_ENOBUFS: " + describe_errno(errno));
   }
   // An error message then leaves out the refused verdict's payload. Kernels before 4.3 cannot; it only saves
   // copying.
@@ -223,7 +187,7 @@ Result<void> QueueSocket::bind(const BindRequest& request) {
       return system_error(queue_name(request.queue), "this kernel's NFQUEUE has no GSO or fail-open flag",
                           "use Linux 3.10 or newer");
     default:
-      return system_error(queue_name(request.queue), "cannot be bound: " + describe(error));
+      return system_error(queue_name(request.queue), "cannot be bound: " + describe_errno(error));
   }
 }
 
@@ -234,23 +198,12 @@ Result<void> QueueSocket::unbind(std::uint16_t queue) {
   const int error = transact(std::span(buffer).first(length), sequence);
   // A lost answer changes nothing: the kernel has done it.
   if (error == 0 || error == EAGAIN) return {};
-  return system_error(queue_name(queue), "cannot be unbound: " + describe(error));
+  return system_error(queue_name(queue), "cannot be unbound: " + describe_errno(error));
 }
 
 ReceiveOutcome QueueSocket::receive(std::span<std::uint8_t> buffer, bool wait) noexcept {
   assert(buffer.size() >= kReceiveBytesMax);
-  const ssize_t length = recv(fd_, buffer.data(), buffer.size(), wait ? 0 : MSG_DONTWAIT);
-  if (length >= 0) return {ReceiveOutcome::Kind::data, static_cast<std::size_t>(length), 0};
-  switch (errno) {
-    case EAGAIN:
-      return {ReceiveOutcome::Kind::empty, 0, 0};
-    case ENOBUFS:
-      return {ReceiveOutcome::Kind::overflow, 0, ENOBUFS};
-    case EINTR:
-      return {ReceiveOutcome::Kind::interrupted, 0, EINTR};
-    default:
-      return {ReceiveOutcome::Kind::broken, 0, errno};
-  }
+  return receive_datagram(fd_, buffer, wait);
 }
 
 SendOutcome QueueSocket::send(VerdictBatch& batch) noexcept {

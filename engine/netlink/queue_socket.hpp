@@ -31,14 +31,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <utility>
 
 #include "core/result.hpp"
+#include "netlink/netlink_handle.hpp"
 #include "netlink/nfqueue_message.hpp"
 #include "netlink/verdict_batch.hpp"
-
-struct mnl_socket;
 
 namespace nfsteer::netlink {
 
@@ -52,19 +51,6 @@ struct SocketOptions {
   std::size_t batch_bytes = std::size_t{512} << 10;
   // How long a waiting receive() waits; zero: for ever.
   std::chrono::microseconds receive_timeout{100'000};
-};
-
-struct ReceiveOutcome {
-  enum class Kind : std::uint8_t {
-    data,         // `bytes` of the buffer hold one datagram
-    empty,        // nothing there, or the time is over
-    overflow,     // ENOBUFS: packets were lost; go on
-    interrupted,  // EINTR: a signal; go on
-    broken,       // `error`: the socket is of no more use
-  };
-  Kind kind = Kind::empty;
-  std::size_t bytes = 0;
-  int error = 0;  // errno
 };
 
 struct SendOutcome {
@@ -99,11 +85,7 @@ class QueueSocket {
   std::size_t batch_bytes_max() const { return batch_bytes_max_; }
 
  private:
-  struct Closer {
-    void operator()(mnl_socket* socket) const;
-  };
-
-  explicit QueueSocket(mnl_socket* socket);
+  explicit QueueSocket(MnlHandle socket) : socket_(std::move(socket)), fd_(fd_of(socket_)) {}
 
   core::Result<void> configure(const SocketOptions& options);
   // Sends a request and returns the kernel's answer: 0 or an errno; EAGAIN if the answer was lost to a full
@@ -111,7 +93,7 @@ class QueueSocket {
   int transact(std::span<const std::uint8_t> request, std::uint32_t sequence);
   void send_range(VerdictBatch& batch, std::size_t first, std::size_t last, SendOutcome& outcome) noexcept;
 
-  std::unique_ptr<mnl_socket, Closer> socket_;
+  MnlHandle socket_;
   int fd_ = -1;
   std::uint32_t port_id_ = 0;
   std::uint32_t sequence_ = 0;

@@ -38,6 +38,11 @@ const Services& running() {
   return services;
 }
 
+bool means(const RawValue& list, const Services& services) {
+  const auto read = config::validate_services(list, kPolicies);
+  return read && *read == services;
+}
+
 void check(const RawValue& list) {
   const auto services = config::validate_services(list, kPolicies);
   if (!services) {
@@ -45,14 +50,14 @@ void check(const RawValue& list) {
     require(services.error().line().find('\n') == std::string::npos);
     return;
   }
-  require(config::validate_services(config::raw_from(*services), kPolicies) == services);
+  require(means(config::raw_from(*services), *services));
   RawValue again = config::raw_from(Services{});
   for (const core::Service& each : *services) {
     const auto raw = config::read_json(boost::json::serialize(config::to_json(each)));
     require(raw.has_value());
     again.children.push_back(*raw);
   }
-  require(config::validate_services(again, kPolicies) == services);
+  require(means(again, *services));
   require(config::differences(*services, *services).empty());
 }
 

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <vector>
 
+#include "netlink/conntrack_message.hpp"
 #include "netlink/nfqueue_message.hpp"
 #include "netlink/verdict_batch.hpp"
 
@@ -20,10 +22,24 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
+// The same bytes as conntrack's messages.
+void read_conntrack(std::span<const std::uint8_t> datagram) {
+  using nfsteer::netlink::ConntrackMessage;
+  nfsteer::netlink::ConntrackReader messages(datagram);
+  for (ConntrackMessage message; messages.next(message);) {
+    require(message.kind == ConntrackMessage::Kind::error ? message.error > 0 : message.error == 0);
+    if (message.kind != ConntrackMessage::Kind::connection) continue;
+    require(message.connection.tcp_state <= nfsteer::netlink::TcpState::syn_sent_both);
+    std::vector<std::uint8_t> request(nfsteer::netlink::kConntrackRequestMax);
+    require(build_conntrack_delete(request, message.connection, 1) <= request.size());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::vector<std::uint8_t> datagram(data, data + size);
+  read_conntrack(datagram);
   static VerdictBatch batch(std::size_t{1} << 20);
   batch.clear();
   MessageReader messages(datagram);

@@ -1,0 +1,103 @@
+#include "control/stale_flows.hpp"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+
+#include "core/snapshot.hpp"
+#include "netlink/conntrack_socket.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+using core::Backend;
+using core::Service;
+using netlink::Connection;
+
+std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<Service>& services) {
+  std::vector<core::SteeredService> steered;
+  for (const Service& each : services)
+    steered.push_back({.service = each, .picker = nullptr, .slot = 0, .backend_slots = {}});
+  return std::make_shared<const core::Snapshot>(std::move(steered));
+}
+
+bool ends_by_itself(std::uint8_t protocol) {
+  return protocol == IPPROTO_TCP || protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP;
+}
+
+// The port that the packets of the connection arrive at: the backend's, or the one the client asked for.
+bool is_backend(const Service& service, const Connection& connection) {
+  const core::IpAddress address = connection.reply.source_address();
+  return std::ranges::any_of(service.backends, [&](const Backend& each) {
+    const std::uint16_t port = service.port_at(each);
+    return each.address == address && (port == 0 || port == connection.reply.source_port);
+  });
+}
+
+bool may_carry(const Service& service) {
+  return service.protocol != core::Protocol::tcp && service.protocol != core::Protocol::sctp;
+}
+
+bool has_all_backends_of(const Service& after, const Service& before) {
+  return std::ranges::all_of(before.backends, [&](const Backend& old) {
+    return std::ranges::any_of(after.backends, [&](const Backend& each) {
+      return each.address == old.address && after.port_at(each) == before.port_at(old);
+    });
+  });
+}
+
+}  // namespace
+
+std::function<bool(const Connection&)> stale_flows(const std::vector<Service>& before,
+                                                   const std::vector<Service>& after) {
+  return [old = lookup_of(before), now = lookup_of(after)](const Connection& connection) {
+    if (ends_by_itself(connection.original.protocol) || (connection.status & IPS_DST_NAT) == 0) return false;
+    if (const core::SteeredService* taker = now->find(connection.original))
+      return !is_backend(taker->service, connection);
+    return old->find(connection.original) != nullptr;
+  };
+}
+
+bool may_leave_stale_flows(const std::vector<Service>& before, const std::vector<Service>& after) {
+  const auto same_scope = [](const std::vector<Service>& services, const Service& service) {
+    return std::ranges::find_if(services, [&](const Service& each) {
+      return each.vip == service.vip && each.protocol == service.protocol && each.port == service.port;
+    });
+  };
+  const bool lost = std::ranges::any_of(before, [&](const Service& old) {
+    const auto now = same_scope(after, old);
+    return may_carry(old) && (now == after.end() || !has_all_backends_of(*now, old));
+  });
+  // A new service may take what an older, wider one took, or what an earlier engine left.
+  return lost || std::ranges::any_of(after, [&](const Service& each) {
+           return may_carry(each) && same_scope(before, each) == before.end();
+         });
+}
+
+core::Result<std::size_t> forget(const std::function<bool(const Connection&)>& stale) {
+  auto table = netlink::ConntrackTable::open();
+  if (!table) return tl::unexpected(table.error());
+  std::size_t forgotten = 0;
+  for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) {
+    std::vector<Connection> found;
+    const auto read = table->read(
+        family,
+        [&](const Connection& each) {
+          if (stale(each)) found.push_back(each);
+        },
+        [&] { found.clear(); });
+    if (!read) return tl::unexpected(read.error());
+    for (const Connection& each : found) {
+      const auto erased = table->erase(each);
+      if (!erased) return tl::unexpected(erased.error());
+      forgotten += *erased ? 1 : 0;
+    }
+  }
+  return forgotten;
+}
+
+}  // namespace nfsteer::control

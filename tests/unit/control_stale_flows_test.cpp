@@ -1,0 +1,98 @@
+// Which of conntrack's entries a change of services makes stale.
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+
+#include "config_support.hpp"
+#include "control/stale_flows.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+using core::Service;
+using netlink::Connection;
+
+std::vector<Service> services(const std::string& list) {
+  return config::parse("services: " + list).value().services;
+}
+
+Connection connection(std::uint8_t protocol, const std::string& vip, std::uint16_t port,
+                      const std::string& backend, std::uint16_t backend_port,
+                      std::uint32_t status = IPS_DST_NAT) {
+  const auto put = [](const std::string& text, auto& bytes) {
+    const auto address = core::IpAddress::parse(text).value();
+    std::ranges::copy(address.bytes(), bytes.begin());
+    return address.family();
+  };
+  Connection each;
+  each.original.family = each.reply.family = put(vip, each.original.destination);
+  put(backend, each.reply.source);
+  each.original.protocol = each.reply.protocol = protocol;
+  each.original.source_port = each.reply.destination_port = 40000;
+  each.original.destination_port = port;
+  each.reply.source_port = backend_port;
+  each.status = status;
+  return each;
+}
+
+const char* const kTwo =
+    "[{name: dns, vip: 10.0.0.40, protocol: udp, port: 53, backends: [10.0.0.20, '10.0.0.30:5353']}]";
+const char* const kOne =
+    "[{name: dns, vip: 10.0.0.40, protocol: udp, port: 53, backends: ['10.0.0.30:5353,weight=0']}]";
+
+TEST(StaleFlows, AreThoseToABackendThatIsGone) {
+  const auto stale = stale_flows(services(kTwo), services(kOne));
+  EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.20", 53)));
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.30", 5353)))
+      << "weight 0 keeps its own";
+  EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.30", 53)))
+      << "another port is another backend";
+  EXPECT_FALSE(stale(connection(IPPROTO_TCP, "10.0.0.40", 53, "10.0.0.20", 53))) << "TCP ends by itself";
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 54, "10.0.0.20", 54))) << "no service of ours";
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.40", 53, 0))) << "not translated";
+}
+
+TEST(StaleFlows, AreThoseOfAServiceThatIsGone) {
+  const auto stale = stale_flows(services(kTwo), {});
+  EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.20", 53)));
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.41", 53, "10.0.0.20", 53)));
+}
+
+TEST(StaleFlows, AreJudgedByTheServiceThatTakesThemNow) {
+  const auto wide = services("[{name: all, vip: 10.0.0.40, backends: [10.0.0.20, 10.0.0.30]}]");
+  const auto both = services(
+      "[{name: all, vip: 10.0.0.40, backends: [10.0.0.20, 10.0.0.30]},"
+      " {name: dns, vip: 10.0.0.40, protocol: udp, port: 53, backends: [10.0.0.30]}]");
+  const auto stale = stale_flows(wide, both);
+  EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.20", 53)));
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.30", 53)));
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 54, "10.0.0.20", 54)));
+  EXPECT_FALSE(stale(connection(IPPROTO_ICMP, "10.0.0.40", 0, "10.0.0.20", 40000)));
+}
+
+TEST(StaleFlows, OfAnEarlierEngineAreFoundWithoutKnowingItsServices) {
+  const auto stale = stale_flows({}, services(kOne));
+  EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.20", 53)));
+  EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.30", 5353)));
+}
+
+TEST(StaleFlows, AreLookedForOnlyWhereThereCanBeAny) {
+  const auto tcp = services("[{name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20]}]");
+  const auto none = services("[{name: web, vip: 10.0.0.40, port: 80, backends: []}]");
+  EXPECT_FALSE(may_leave_stale_flows({}, tcp));
+  EXPECT_FALSE(may_leave_stale_flows(tcp, none));
+  EXPECT_FALSE(may_leave_stale_flows(tcp, {}));
+  EXPECT_FALSE(may_leave_stale_flows(services(kOne), services(kTwo))) << "a backend more";
+  EXPECT_FALSE(may_leave_stale_flows(services(kTwo), services(kTwo)));
+  EXPECT_TRUE(may_leave_stale_flows(services(kTwo), services(kOne)));
+  EXPECT_TRUE(may_leave_stale_flows(services(kTwo), {}));
+  EXPECT_TRUE(may_leave_stale_flows({}, services(kTwo))) << "an earlier engine's";
+}
+
+}  // namespace
+}  // namespace nfsteer::control
