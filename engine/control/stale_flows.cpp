@@ -20,8 +20,13 @@ using netlink::Connection;
 
 std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<Service>& services) {
   std::vector<core::SteeredService> steered;
-  for (const Service& each : services)
-    steered.push_back({.service = each, .picker = nullptr, .slot = 0, .backend_slots = {}});
+  std::uint32_t slots = 0;
+  for (const Service& service : services) {
+    core::SteeredService& each = steered.emplace_back();
+    each.service = service;
+    for (std::size_t i = 0; i < service.backends.size(); ++i)
+      each.backend_slots.push_back(slots++);
+  }
   return std::make_shared<const core::Snapshot>(std::move(steered));
 }
 

@@ -119,8 +119,10 @@ TEST(ConntrackMessage, EveryTruncationIsMalformedOrLacksWholeAttributes) {
 
 TEST(ConntrackMessage, AStateThatThereIsNotIsMalformed) {
   Bytes datagram = created();
-  const auto state = std::ranges::search(datagram, bytes_of("05000100 03")).end() - 1;
-  *state = 200;
+  const Bytes attribute = bytes_of("05000100 03");
+  const auto found = std::search(datagram.begin(), datagram.end(), attribute.begin(), attribute.end());
+  ASSERT_NE(found, datagram.end());
+  found[4] = 200;
   EXPECT_EQ(read_all(datagram)[0].kind, Kind::malformed);
 }
 
