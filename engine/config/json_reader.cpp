@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "config/config.hpp"
+#include "config/places.hpp"
 
 namespace nfsteer::config {
 namespace {
@@ -13,6 +14,12 @@ namespace {
 namespace json = boost::json;
 
 constexpr const char* kBody = "body";
+
+// As a step of the way to a value: on one line and not too long, whatever a client calls its fields.
+std::string shown_name(std::string_view name) {
+  constexpr std::size_t kNameMax = 60;
+  return one_line(name.substr(0, kNameMax)) + (name.size() > kNameMax ? "..." : "");
+}
 
 core::Result<RawValue> raw_of(const json::value& value, std::string where);
 
@@ -28,8 +35,8 @@ core::Result<RawValue> children_of(RawValue raw, const json::value& value, const
   }
   raw.kind = RawValue::Kind::map;
   for (const auto& [name, field] : value.get_object()) {
-    auto child = raw_of(
-        field, above.empty() ? std::string(name) : fmt::format("{}.{}", above, std::string_view(name)));
+    const std::string step = shown_name(name);
+    auto child = raw_of(field, above.empty() ? step : fmt::format("{}.{}", above, step));
     if (!child) return child;
     child->name = name;
     raw.children.push_back(*std::move(child));

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "config/places.hpp"
 #include "config/validate.hpp"
 
 namespace nfsteer::config {
@@ -93,10 +94,10 @@ core::Result<RawValue*> find_backend(RawValue& service, std::string_view backend
     for (RawValue& each : backends->children)
       if (address ? text_of(each, "address") == wanted : endpoint(each) == wanted) meant.push_back(&each);
   if (meant.empty())
-    return core::usage_error(thing, fmt::format("has no backend {}", backend),
+    return core::usage_error(thing, fmt::format("has no backend {}", one_line(backend)),
                              "`nfsteer services` lists its backends");
   if (meant.size() > 1)
-    return core::usage_error(thing, fmt::format("has several backends on {}", backend),
+    return core::usage_error(thing, fmt::format("has several backends on {}", one_line(backend)),
                              fmt::format("name the port too, as in {}", endpoint(*meant.front())));
   return meant.front();
 }

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "config/json_reader.hpp"
+#include "config/places.hpp"
 #include "config/services_edit.hpp"
 
 namespace nfsteer::control {
@@ -26,8 +27,8 @@ const core::Service* find(const Engine& engine, std::string_view name) {
 }
 
 HttpResponse no_such_service(std::string_view name) {
-  return failure(404,
-                 fmt::format("service {}: there is no such service; `nfsteer services` lists them", name));
+  return failure(404, fmt::format("service {}: there is no such service; `nfsteer services` lists them",
+                                  config::one_line(name)));
 }
 
 HttpResponse changed(const ApiCall& call, const core::Result<void>& outcome, unsigned status = 200) {
@@ -113,8 +114,8 @@ HttpResponse put_service(const ApiCall& call) {
     field.text = name;
     body->children.push_back(std::move(field));
   } else if (given->text != name) {
-    return failure(400, fmt::format("name: \"{}\" is not the path's {}; leave it out, or make them agree",
-                                    given->text, name));
+    return failure(400, fmt::format("name: {} is not the path's {}; leave it out, or make them agree",
+                                    config::quoted(given->text), config::one_line(name)));
   }
   const bool is_new = find(call.engine, name) == nullptr;
   return changed(call, call.engine.edit([&](RawValue& services) -> core::Result<void> {

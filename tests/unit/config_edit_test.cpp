@@ -62,6 +62,9 @@ TEST(ConfigEdit, ErrorsInJsonNameTheFieldByItsWayThroughTheBody) {
        "backends[0].weight: 1.5 is not a whole number; numbers here are whole"},
       {R"({"vip": "10.0.0.40", "backends": [{"address": "10.0.0.20", "weigth": 1}]})",
        R"(backends[0].weigth: unknown field "weigth"; did you mean "weight"?)"},
+      {R"({"a\nb": 1})",
+       R"(a\x0ab: unknown field "a\x0ab"; the fields here are name, vip, protocol, port, mode, policy, )"
+       "masquerade, on_no_backend and backends"},
       {R"({"vip": "10.0.0.40", "backends": ["10.0.0.20"], "mode": "sideways"})",
        R"(mode: "sideways" is unknown; use dnat, connection, inspect or rewrite)"},
   };
