@@ -18,8 +18,7 @@ namespace nfsteer::config {
 RawValue raw_from(const std::vector<core::Service>& services);
 
 // Of raw_from()'s list: the map of that name, or null; the backend of a service's map, by ADDR, or by
-// ADDR:PORT
-// ([ADDR]:PORT for IPv6) where several share the address.
+// ADDR:PORT ([ADDR]:PORT for IPv6) where several share the address.
 RawValue* find_service(RawValue& services, std::string_view name);
 core::Result<RawValue*> find_backend(RawValue& service, std::string_view backend);
 
