@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,6 @@ TEST(StaleFlows, AreThoseToABackendThatIsGone) {
       << "weight 0 keeps its own";
   EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.30", 53)))
       << "another port is another backend";
-  EXPECT_FALSE(stale(connection(IPPROTO_TCP, "10.0.0.40", 53, "10.0.0.20", 53))) << "TCP ends by itself";
   EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 54, "10.0.0.20", 54))) << "no service of ours";
   EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.40", 53, 0))) << "not translated";
 }
@@ -73,6 +73,16 @@ TEST(StaleFlows, AreJudgedByTheServiceThatTakesThemNow) {
   EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.30", 53)));
   EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.40", 54, "10.0.0.20", 54)));
   EXPECT_FALSE(stale(connection(IPPROTO_ICMP, "10.0.0.40", 0, "10.0.0.20", 40000)));
+}
+
+TEST(StaleFlows, AreNeverConnectionsThatEndByThemselves) {
+  const auto stale = stale_flows(services("[{name: all, vip: 10.0.0.40, backends: [10.0.0.20, 10.0.0.30]}]"),
+                                 services("[{name: all, vip: 10.0.0.40, backends: [10.0.0.30]}]"));
+  for (const std::uint8_t protocol :
+       std::initializer_list<std::uint8_t>{IPPROTO_TCP, IPPROTO_SCTP, IPPROTO_DCCP})
+    EXPECT_FALSE(stale(connection(protocol, "10.0.0.40", 80, "10.0.0.20", 80))) << int{protocol};
+  for (const std::uint8_t protocol : std::initializer_list<std::uint8_t>{IPPROTO_UDP, IPPROTO_ICMP})
+    EXPECT_TRUE(stale(connection(protocol, "10.0.0.40", 80, "10.0.0.20", 80))) << int{protocol};
 }
 
 TEST(StaleFlows, OfAnEarlierEngineAreFoundWithoutKnowingItsServices) {
