@@ -72,7 +72,7 @@ Status Engine::status() {
     each.service = service;
     for (const core::Backend& backend : service.backends)
       each.backends.push_back(
-          backend_status(workers_, backend, backend_slots_.hold(core::key_of(service, backend))));
+          backend_status(workers_, backend, backend_slots_.hold(key_of(service, backend))));
     for (const auto& worker : workers_)
       each.no_backend += worker->counters().services[service_slots_.hold(service.name)].no_backend.value();
     if (kernel)

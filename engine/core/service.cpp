@@ -18,17 +18,6 @@ constexpr Names<Mode, 4> kModes{{{Mode::dnat, "dnat"},
                                  {Mode::rewrite, "rewrite"}}};
 constexpr Names<OnNoBackend, 3> kOnNoBackend{
     {{OnNoBackend::reject, "reject"}, {OnNoBackend::drop, "drop"}, {OnNoBackend::pass, "pass"}}};
-constexpr Names<OnBackendLoss, 2> kOnBackendLoss{
-    {{OnBackendLoss::keep, "keep"}, {OnBackendLoss::reset, "reset"}}};
-constexpr Names<AdminState, 3> kAdminStates{{{AdminState::active, "active"},
-                                             {AdminState::drain, "drain"},
-                                             {AdminState::maintenance, "maintenance"}}};
-constexpr Names<CheckType, 6> kCheckTypes{{{CheckType::tcp, "tcp"},
-                                           {CheckType::http, "http"},
-                                           {CheckType::udp, "udp"},
-                                           {CheckType::icmp, "icmp"},
-                                           {CheckType::exec, "exec"},
-                                           {CheckType::passive, "passive"}}};
 
 template <typename Enum, std::size_t N>
 std::string_view name_of(const Names<Enum, N>& names, Enum value) {
@@ -63,15 +52,6 @@ std::string_view to_string(Mode mode) {
 }
 std::string_view to_string(OnNoBackend choice) {
   return name_of(kOnNoBackend, choice);
-}
-std::string_view to_string(OnBackendLoss choice) {
-  return name_of(kOnBackendLoss, choice);
-}
-std::string_view to_string(AdminState state) {
-  return name_of(kAdminStates, state);
-}
-std::string_view to_string(CheckType type) {
-  return name_of(kCheckTypes, type);
 }
 std::optional<Protocol> parse_protocol(std::string_view text) {
   return value_of(kProtocols, text);
