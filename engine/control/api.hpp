@@ -1,16 +1,19 @@
 // The control API: HTTP requests to calls of the engine. What there is, by resource:
 //
-//   GET    /v1/status                               Status (control/status.hpp)
-//   GET    /v1/services                             {"revision", "services"}: as configured, in a file's
-//   fields POST   /v1/services                             a service                              -> 201 GET
-//   /v1/services/{name} PUT    /v1/services/{name}                      a whole service, new or in the place
-//   of that one PATCH  /v1/services/{name}                      the fields that change DELETE
-//   /v1/services/{name} POST   /v1/services/{name}/backends             a backend -> 201 GET
-//   /v1/services/{name}/backends/{backend}   {backend}: ADDR, or ADDR:PORT ([ADDR]:PORT for IPv6) PATCH
-//   /v1/services/{name}/backends/{backend}   the fields that change DELETE
-//   /v1/services/{name}/backends/{backend} POST   /v1/reload                               reads the file
-//   again; {"changes": [text]}
+//   GET    /v1/status                    Status (control/status.hpp)
+//   GET    /v1/services                  {"revision", "services"}: as configured, in a file's fields
+//   POST   /v1/services                  a service -> 201
+//   GET    /v1/services/S
+//   PUT    /v1/services/S                a whole service, new or in the place of that one
+//   PATCH  /v1/services/S                the fields that change
+//   DELETE /v1/services/S
+//   POST   /v1/services/S/backends       a backend -> 201
+//   GET    /v1/services/S/backends/B
+//   PATCH  /v1/services/S/backends/B     the fields that change
+//   DELETE /v1/services/S/backends/B
+//   POST   /v1/reload                    reads the file again; {"revision", "changes": [text]}
 //
+// S is a service's name; B is ADDR, or ADDR:PORT ([ADDR]:PORT for IPv6) where several share the address.
 // Names in a path may be percent-encoded. Every answer is a JSON object. A change answers {"revision": n},
 // and n stands in the ETag of every answer about services; with If-Match a change is made only if that is
 // still the revision (412 otherwise), so that two writers cannot undo each other unseen.

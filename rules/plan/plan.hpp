@@ -1,9 +1,9 @@
 // From services to rules: the one place that knows what has to stand in the kernel for traffic to be steered.
 //
-//   mangle  PREROUTING, OUTPUT -> NFSTEER           which packets go to which queues of the engine
-//   nat     PREROUTING, OUTPUT -> NFSTEER           binds steered connections, sends the others through the
-//   ladder nat     POSTROUTING -> NFSTEER-MASQ             only with services that masquerade filter  INPUT,
-//   FORWARD, OUTPUT -> NFSTEER       only with services that have no usable backend
+//   mangle  PREROUTING, OUTPUT -> NFSTEER        which packets go to which queues of the engine
+//   nat     PREROUTING, OUTPUT -> NFSTEER        binds steered connections, leads the others to the ladder
+//   nat     POSTROUTING -> NFSTEER-MASQ          only with services that masquerade
+//   filter  INPUT, FORWARD, OUTPUT -> NFSTEER    only with services that have no usable backend
 //
 // The binding rule is `! -d VIP, conntrack original destination VIP -> NETMAP --to 0.0.0.0/0`: a first packet
 // that was opened to the VIP and carries another destination was rewritten by the engine, and NETMAP with an

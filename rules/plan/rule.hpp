@@ -30,8 +30,7 @@ struct PortRange {  // host byte order, both ends included
   friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
-// --- matches
-// -----------------------------------------------------------------------------------------------------
+// --- matches -----------------------------------------------------------------------------------------------
 
 struct DestinationPort {  // the rule's protocol says whose port
   PortRange ports;
@@ -81,8 +80,7 @@ struct Comment {
 
 using Match = std::variant<DestinationPort, Conntrack, Statistic, Bpf, Comment>;
 
-// --- targets
-// -----------------------------------------------------------------------------------------------------
+// --- targets -----------------------------------------------------------------------------------------------
 
 struct Jump {
   std::string chain;
@@ -133,8 +131,7 @@ struct Reject {
 
 using Target = std::variant<Jump, Goto, Return, Drop, Nfqueue, Netmap, Dnat, Masquerade, Reject>;
 
-// --- rules, tables
-// -----------------------------------------------------------------------------------------------
+// --- rules, tables -----------------------------------------------------------------------------------------
 
 struct Destination {
   Prefix prefix;
