@@ -1,4 +1,4 @@
-// One call of the control API (control/api.hpp) over the engine's unix socket.
+// One call of the control API (api/routes.hpp) over the engine's unix socket.
 #pragma once
 
 #include <initializer_list>

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "api/http_server.hpp"
 #include "cli/command_line.hpp"
-#include "control/http_server.hpp"
 #include "control/privileges.hpp"
 #include "control/running_engine.hpp"
 #include "iptc/applier.hpp"
@@ -42,7 +42,7 @@ core::Result<void> clean_up(const std::string& control, bool force) {
     return core::system_error("cleanup",
                               fmt::format("an engine is running (pid {}) and needs its rules", engine->pid),
                               "stop it first, or use --force");
-  control::HttpServer::remove_stale(control);
+  api::HttpServer::remove_stale(control);
   return rules::Applier().remove();
 }
 

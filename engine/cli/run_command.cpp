@@ -8,10 +8,10 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "api/http_server.hpp"
+#include "api/routes.hpp"
 #include "cli/command_line.hpp"
-#include "control/api.hpp"
 #include "control/engine.hpp"
-#include "control/http_server.hpp"
 #include "control/privileges.hpp"
 #include "control/version.hpp"
 
@@ -56,8 +56,8 @@ core::Result<void> run(const ConfigFlags& flags) {
   std::unique_ptr<control::Engine> engine;
   // Listening first makes a second engine on the same socket fail before it touches anything; requests wait
   // for io.run().
-  auto server = control::HttpServer::listen(io, control_path, [&](const control::HttpRequest& request) {
-    return control::handle_request(*engine, request);
+  auto server = api::HttpServer::listen(io, control_path, [&](const api::HttpRequest& request) {
+    return api::handle_request(*engine, request);
   });
   if (!server) return tl::unexpected(server.error());
 

@@ -182,7 +182,7 @@ std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>
     each.service = service;
     each.slot = service_slots_.hold(service.name);
     for (const Backend& backend : service.backends)
-      each.backend_slots.push_back(backend_slots_.hold(key_of(service, backend)));
+      each.backend_slots.push_back(backend_slots_.hold(core::key_of(service, backend)));
     each.picker = policy::build(service.policy, service.backends);
   }
   for (const auto& worker : workers_) {
@@ -196,18 +196,18 @@ std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>
 // gone.
 void Engine::release_slots() {
   std::set<std::string_view> names;
-  std::set<BackendKey> backends;
+  std::set<core::BackendKey> backends;
   for (const Service& service : services_) {
     names.insert(service.name);
     for (const Backend& backend : service.backends)
-      backends.insert(key_of(service, backend));
+      backends.insert(core::key_of(service, backend));
   }
   service_slots_.release_unless([&](const std::string& name) { return names.contains(name); },
                                 [&](std::uint32_t slot) {
                                   for (const auto& worker : workers_)
                                     worker->counters().services[slot].reset();
                                 });
-  backend_slots_.release_unless([&](const BackendKey& key) { return backends.contains(key); },
+  backend_slots_.release_unless([&](const core::BackendKey& key) { return backends.contains(key); },
                                 [&](std::uint32_t slot) {
                                   for (const auto& worker : workers_)
                                     worker->counters().backends[slot].reset();

@@ -23,6 +23,7 @@
 #include "control/slots.hpp"
 #include "control/status.hpp"
 #include "control/worker.hpp"
+#include "core/backend_key.hpp"
 #include "core/queue_layout.hpp"
 #include "core/result.hpp"
 #include "iptc/applier.hpp"
@@ -79,7 +80,7 @@ class Engine {
   rules::Applier rules_;
   std::vector<core::Service> services_;  // what the rules in the kernel stand for
   SlotTable<std::string> service_slots_;
-  SlotTable<BackendKey> backend_slots_;
+  SlotTable<core::BackendKey> backend_slots_;
   PublishedSnapshot published_;
   std::vector<std::unique_ptr<Worker>> workers_;
   netlink::InterfaceTable interfaces_;

@@ -1,6 +1,7 @@
 // Engine::status(): gathers what the workers, the kernel's queues and the rules have counted.
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
 #include <spdlog/spdlog.h>
@@ -15,7 +16,9 @@ namespace {
 using Workers = std::vector<std::unique_ptr<Worker>>;
 
 BackendStatus backend_status(const Workers& workers, const core::Backend& backend, std::uint32_t slot) {
-  BackendStatus status{.backend = backend};
+  BackendStatus status;
+  status.backend = backend;
+  status.effective_weight = backend.weight;
   for (const auto& worker : workers) {
     const core::BackendCounters& counters = worker->counters().backends[slot];
     status.picks += counters.picks.value();
@@ -64,6 +67,7 @@ Status Engine::status() {
   status.uptime_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   status.rule_commits = rules_.commits();
   status.rule_errors = rule_errors_;
+  status.revision = revision_;
 
   const auto kernel = rules::read_counters();
   if (!kernel) spdlog::warn("status lacks the rules' counters: {}", kernel.error().line());
@@ -72,7 +76,7 @@ Status Engine::status() {
     each.service = service;
     for (const core::Backend& backend : service.backends)
       each.backends.push_back(
-          backend_status(workers_, backend, backend_slots_.hold(key_of(service, backend))));
+          backend_status(workers_, backend, backend_slots_.hold(core::key_of(service, backend))));
     for (const auto& worker : workers_)
       each.no_backend += worker->counters().services[service_slots_.hold(service.name)].no_backend.value();
     if (kernel)
@@ -84,6 +88,12 @@ Status Engine::status() {
     WorkerStatus& each = status.workers.emplace_back();
     for (std::size_t event = 0; event < core::kEvents; ++event)
       each.events[event] = worker->counters().events[event].value();
+    const auto copy = [](const auto& from, auto& to) {
+      std::ranges::transform(from, to.begin(), [](const core::Counter& counter) { return counter.value(); });
+    };
+    copy(worker->counters().batch_sizes, each.batch_sizes);
+    copy(worker->counters().decisions, each.decisions);
+    each.decision_ns = worker->counters().decision_ns.value();
   }
   status.queues = queue_status(layout_);
   if (auto refreshed = interfaces_.refresh(); !refreshed) spdlog::warn("{}", refreshed.error().line());

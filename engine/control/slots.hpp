@@ -1,13 +1,9 @@
 // Gives services and backends the counter slots they keep from snapshot to snapshot.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <map>
-#include <string>
 #include <vector>
-
-#include "core/service.hpp"
 
 namespace nfsteer::control {
 
@@ -50,16 +46,5 @@ class SlotTable {
   std::vector<std::uint32_t> free_;
   std::uint32_t used_ = 0;
 };
-
-struct BackendKey {
-  std::string service;
-  core::IpAddress address;
-  std::uint16_t port = 0;
-  friend auto operator<=>(const BackendKey&, const BackendKey&) = default;
-};
-
-inline BackendKey key_of(const core::Service& service, const core::Backend& backend) {
-  return {service.name, backend.address, backend.port};
-}
 
 }  // namespace nfsteer::control

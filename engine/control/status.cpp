@@ -16,13 +16,28 @@ double share_of(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+json::object json_of(const ConnectionStatus& status) {
+  return {{"active", status.active},         {"opened", status.opened},
+          {"unanswered", status.unanswered}, {"packets_in", status.packets_in},
+          {"bytes_in", status.bytes_in},     {"packets_out", status.packets_out},
+          {"bytes_out", status.bytes_out}};
+}
+
+json::object json_of(const HealthStatus& status) {
+  return {{"status", core::to_string(status.health)},
+          {"checked", status.checked},
+          {"checks_passed", status.checks_passed},
+          {"checks_failed", status.checks_failed},
+          {"last_result", status.last_result}};
+}
+
 json::object json_of(const ServiceStatus& status) {
   const core::Service& service = status.service;
   std::uint64_t picks = 0;
   std::uint64_t weights = 0;
   for (const BackendStatus& each : status.backends) {
     picks += each.picks;
-    weights += each.backend.weight;
+    weights += each.effective_weight;
   }
   json::array backends;
   backends.reserve(status.backends.size());
@@ -30,11 +45,16 @@ json::object json_of(const ServiceStatus& status) {
     backends.push_back(json::object{{"address", each.backend.address.to_string()},
                                     {"port", service.port_at(each.backend)},
                                     {"weight", each.backend.weight},
+                                    {"backup", each.backend.backup},
+                                    {"state", core::to_string(each.state)},
+                                    {"effective_weight", each.effective_weight},
                                     {"picks", each.picks},
                                     {"share", share_of(each.picks, picks)},
-                                    {"expected_share", share_of(each.backend.weight, weights)},
+                                    {"expected_share", share_of(each.effective_weight, weights)},
                                     {"packets", each.packets},
-                                    {"bytes", each.bytes}});
+                                    {"bytes", each.bytes},
+                                    {"connections", json_of(each.connections)},
+                                    {"health", json_of(each.health)}});
   return {{"name", service.name},
           {"vip", service.vip.to_string()},
           {"protocol", core::to_string(service.protocol)},
@@ -46,6 +66,8 @@ json::object json_of(const ServiceStatus& status) {
           {"picks", picks},
           {"ladder", status.ladder},
           {"no_backend", status.no_backend},
+          {"panic", status.panic},
+          {"on_backup", status.on_backup},
           {"backends", std::move(backends)}};
 }
 
@@ -79,6 +101,7 @@ json::value to_json(const Status& status) {
     json::object worker{{"index", index}};
     for (std::size_t event = 0; event < core::kEvents; ++event)
       worker.emplace(core::kEventNames[event], status.workers[index].events[event]);
+    worker.emplace("decision_ns", status.workers[index].decision_ns);
     workers.push_back(std::move(worker));
   }
   return json::object{{"version", kVersion},
@@ -88,7 +111,19 @@ json::value to_json(const Status& status) {
                       {"workers", std::move(workers)},
                       {"queues", array_of(status.queues)},
                       {"interfaces", array_of(status.interfaces)},
-                      {"rules", {{"commits", status.rule_commits}, {"errors", status.rule_errors}}}};
+                      {"revision", status.revision},
+                      {"rules", {{"commits", status.rule_commits}, {"errors", status.rule_errors}}},
+                      {"conntrack",
+                       {{"followed", status.conntrack.followed},
+                        {"entries", status.conntrack.entries},
+                        {"entries_max", status.conntrack.entries_max},
+                        {"events", status.conntrack.events},
+                        {"overflows", status.conntrack.overflows},
+                        {"readings", status.conntrack.readings}}},
+                      {"reloads",
+                       {{"succeeded", status.reloads.succeeded},
+                        {"failed", status.reloads.failed},
+                        {"last_success", status.reloads.last_success_s}}}};
 }
 
 }  // namespace nfsteer::control

@@ -25,6 +25,10 @@ std::uint32_t coarse_seconds() noexcept {
   return static_cast<std::uint32_t>(now.tv_sec);
 }
 
+std::uint64_t nanoseconds_since(netlink::Pacing::Clock::time_point began) noexcept {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(netlink::Pacing::Clock::now() - began).count());
+}
+
 }  // namespace
 
 core::Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options,
@@ -68,6 +72,7 @@ void Worker::run() noexcept {
       continue;
     }
     const core::Snapshot& snapshot = published_.enter(index_);
+    const auto began = netlink::Pacing::Clock::now();
     const std::uint32_t now_s = coarse_seconds();
     std::span<std::uint8_t> room = arena_;
     std::size_t packets = 0;
@@ -77,6 +82,7 @@ void Worker::run() noexcept {
       if (batch_.size() >= netlink::kBatchMax || room.size() < netlink::kReceiveBytesMax) break;
       got = receive(room, false);
     } while (got.kind == ReceiveOutcome::Kind::data);
+    if (packets > 0) counters_.count_batch(packets, nanoseconds_since(began));
     send();
     pacing.batch_done(packets, netlink::Pacing::Clock::now());
     published_.leave(index_);

@@ -49,6 +49,21 @@ inline constexpr std::array<std::string_view, kEvents> kEventNames{
     "malformed",  "unsupported",       "unmatched",      "cache_hits",    "cache_misses",
     "no_backend", "receive_overflows", "receive_errors", "verdict_errors"};
 
+// Batches by how many packets they held: bucket i counts those of up to 2^i, the last one all larger ones.
+inline constexpr std::size_t kBatchSizeBuckets = 9;
+// Decisions by how long they took, each as its batch's mean: bucket i counts those of up to 128 ns * 2^i, the
+// last one all slower ones.
+inline constexpr std::size_t kDecisionBuckets = 12;
+inline constexpr std::uint64_t kDecisionBucket_ns = 128;  // upper end of the first
+
+// The first of `buckets` buckets whose upper end, first * 2^i, is not below `value`; else the last one.
+constexpr std::size_t bucket_of(std::uint64_t value, std::uint64_t first, std::size_t buckets) noexcept {
+  std::size_t bucket = 0;
+  while (bucket + 1 < buckets && value > first << bucket)
+    ++bucket;
+  return bucket;
+}
+
 struct BackendCounters {
   Counter picks;    // new flows given to this backend by the policy
   Counter packets;  // packets of its flows that the engine saw, the first ones included
@@ -128,6 +143,16 @@ struct WorkerCounters {
   SlotBank<BackendCounters> backends;
   SlotBank<ServiceCounters> services;
   InterfaceCounters interfaces;
+  std::array<Counter, kBatchSizeBuckets> batch_sizes;
+  std::array<Counter, kDecisionBuckets> decisions;
+  Counter decision_ns;  // all decisions together
+
+  // A batch of `packets` decisions, above 0, took `ns` altogether.
+  void count_batch(std::uint64_t packets, std::uint64_t ns) noexcept {
+    batch_sizes[bucket_of(packets, 1, kBatchSizeBuckets)].add();
+    decisions[bucket_of(ns / packets, kDecisionBucket_ns, kDecisionBuckets)].add(packets);
+    decision_ns.add(ns);
+  }
 
   Counter& operator[](Event event) noexcept { return events[static_cast<std::size_t>(event)]; }
   const Counter& operator[](Event event) const noexcept { return events[static_cast<std::size_t>(event)]; }

@@ -18,6 +18,18 @@ constexpr Names<Mode, 4> kModes{{{Mode::dnat, "dnat"},
                                  {Mode::rewrite, "rewrite"}}};
 constexpr Names<OnNoBackend, 3> kOnNoBackend{
     {{OnNoBackend::reject, "reject"}, {OnNoBackend::drop, "drop"}, {OnNoBackend::pass, "pass"}}};
+constexpr Names<OnBackendLoss, 2> kOnBackendLoss{
+    {{OnBackendLoss::keep, "keep"}, {OnBackendLoss::reset, "reset"}}};
+constexpr Names<AdminState, 3> kAdminStates{
+    {{AdminState::active, "active"}, {AdminState::drain, "drain"}, {AdminState::maintenance, "maintenance"}}};
+constexpr Names<CheckType, 6> kCheckTypes{{{CheckType::tcp, "tcp"},
+                                           {CheckType::http, "http"},
+                                           {CheckType::udp, "udp"},
+                                           {CheckType::icmp, "icmp"},
+                                           {CheckType::exec, "exec"},
+                                           {CheckType::passive, "passive"}}};
+constexpr Names<Health, 3> kHealths{
+    {{Health::unknown, "unknown"}, {Health::up, "up"}, {Health::down, "down"}}};
 
 template <typename Enum, std::size_t N>
 std::string_view name_of(const Names<Enum, N>& names, Enum value) {
@@ -53,6 +65,18 @@ std::string_view to_string(Mode mode) {
 std::string_view to_string(OnNoBackend choice) {
   return name_of(kOnNoBackend, choice);
 }
+std::string_view to_string(OnBackendLoss choice) {
+  return name_of(kOnBackendLoss, choice);
+}
+std::string_view to_string(AdminState state) {
+  return name_of(kAdminStates, state);
+}
+std::string_view to_string(CheckType type) {
+  return name_of(kCheckTypes, type);
+}
+std::string_view to_string(Health health) {
+  return name_of(kHealths, health);
+}
 std::optional<Protocol> parse_protocol(std::string_view text) {
   return value_of(kProtocols, text);
 }
@@ -61,6 +85,12 @@ std::optional<Mode> parse_mode(std::string_view text) {
 }
 std::optional<OnNoBackend> parse_on_no_backend(std::string_view text) {
   return value_of(kOnNoBackend, text);
+}
+std::optional<AdminState> parse_admin_state(std::string_view text) {
+  return value_of(kAdminStates, text);
+}
+std::optional<CheckType> parse_check_type(std::string_view text) {
+  return value_of(kCheckTypes, text);
 }
 
 }  // namespace nfsteer::core

@@ -1,6 +1,7 @@
 // What a user configures, as plain values: a service is a virtual IP (VIP) and the backends behind it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "core/address.hpp"
+#include "core/health_check.hpp"
 
 namespace nfsteer::core {
 
@@ -29,12 +31,37 @@ enum class OnNoBackend : std::uint8_t {
   pass,  // on to the VIP itself, unchanged
 };
 
+// What becomes of a backend's open TCP connections when it is removed, down, or in maintenance. Flows without
+// an end of their own, UDP and pings, are forgotten in any case, so that their clients move on.
+enum class OnBackendLoss : std::uint8_t {
+  keep,   // they go on for as long as the backend answers
+  reset,  // conntrack forgets them: the client's next packet is answered with a reset
+};
+
+// What the operator wants of a backend.
+enum class AdminState : std::uint8_t {
+  active,
+  drain,        // no new connections; the open ones go on
+  maintenance,  // no new connections, no health checks; the open ones as OnBackendLoss says
+};
+
+// Keeps a client with its backend: connections from one prefix go where the last one went.
+struct Affinity {
+  std::chrono::seconds timeout{10800};  // since the client's last new connection
+  std::uint8_t ipv4_prefix = 32;        // bits of the client's address that count
+  std::uint8_t ipv6_prefix = 128;
+
+  friend bool operator==(const Affinity&, const Affinity&) = default;
+};
+
 inline constexpr std::uint32_t kWeightMax = 65535;
 
 struct Backend {
   IpAddress address;         // of the VIP's family
   std::uint16_t port = 0;    // host byte order; 0: the port the client asked for
   std::uint32_t weight = 1;  // 0..kWeightMax; 0: no new connections
+  AdminState state = AdminState::active;
+  bool backup = false;  // used only while no other backend of the service can be
 
   friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -50,6 +77,10 @@ struct Service {
   bool masquerade =
       false;  // replace the client's address too, where replies would not pass this host otherwise
   OnNoBackend on_no_backend = OnNoBackend::reject;
+  OnBackendLoss on_backend_loss = OnBackendLoss::keep;
+  std::chrono::seconds slow_start{0};  // for so long a backend that comes (back) takes less than its share
+  std::optional<Affinity> affinity;
+  std::optional<HealthCheck> health;
 
   // The port a connection to `backend` arrives at; 0 where it is the one the client asked for.
   std::uint16_t port_at(const Backend& backend) const { return backend.port != 0 ? backend.port : port; }
@@ -66,8 +97,11 @@ int specificity(const Service& service);
 std::string_view to_string(Protocol protocol);
 std::string_view to_string(Mode mode);
 std::string_view to_string(OnNoBackend choice);
+std::string_view to_string(OnBackendLoss choice);
+std::string_view to_string(AdminState state);
 std::optional<Protocol> parse_protocol(std::string_view text);
 std::optional<Mode> parse_mode(std::string_view text);
 std::optional<OnNoBackend> parse_on_no_backend(std::string_view text);
+std::optional<AdminState> parse_admin_state(std::string_view text);
 
 }  // namespace nfsteer::core

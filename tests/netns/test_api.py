@@ -16,7 +16,7 @@ import pytest
 from support.engine import MODES, service
 from support.traffic import Load, ask, http_names
 
-OPENAPI = json.loads((pathlib.Path(__file__).parents[2] / "engine/control/openapi.json").read_text())
+OPENAPI = json.loads((pathlib.Path(__file__).parents[2] / "engine/api/openapi.json").read_text())
 METHODS = ("get", "put", "post", "patch", "delete")
 
 

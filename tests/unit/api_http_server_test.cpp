@@ -13,10 +13,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/http_server.hpp"
 #include "cli/api_client.hpp"
-#include "control/http_server.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 namespace {
 
 using testing::HasSubstr;
@@ -167,4 +167,4 @@ TEST(ApiClient, SaysThatNobodyListens) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api

@@ -11,7 +11,7 @@
 
 #include "core/result.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 
 struct HttpRequest {
   std::string method;  // "GET"
@@ -55,4 +55,4 @@ class HttpServer {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api

@@ -1,4 +1,4 @@
-#include "control/api_services.hpp"
+#include "api/services.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -14,13 +14,13 @@
 #include "config/places.hpp"
 #include "config/services_edit.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 namespace {
 
 namespace json = boost::json;
 using config::RawValue;
 
-const core::Service* find(const Engine& engine, std::string_view name) {
+const core::Service* find(const control::Engine& engine, std::string_view name) {
   const auto& services = engine.services();
   const auto found = std::ranges::find(services, name, &core::Service::name);
   return found == services.end() ? nullptr : &*found;
@@ -169,4 +169,4 @@ HttpResponse delete_backend(const ApiCall& call) {
   return edit_backend(call, [](RawValue& backends, RawValue& backend) { config::erase(backends, backend); });
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api

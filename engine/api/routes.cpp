@@ -1,4 +1,4 @@
-#include "control/api.hpp"
+#include "api/routes.hpp"
 
 #include <charconv>
 #include <optional>
@@ -12,9 +12,9 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include "control/api_services.hpp"
+#include "api/services.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 namespace {
 
 namespace json = boost::json;
@@ -99,7 +99,7 @@ std::optional<std::vector<std::string>> match(std::string_view pattern,
   return names;
 }
 
-std::string etag_of(const Engine& engine) {
+std::string etag_of(const control::Engine& engine) {
   return fmt::format("\"{}\"", engine.revision());
 }
 
@@ -115,7 +115,7 @@ HttpResponse failure_of(const core::Error& error) {
   return {error.fault == core::Fault::usage ? 400U : 500U, json::serialize(body)};
 }
 
-HttpResponse handle_request(Engine& engine, const HttpRequest& request) {
+HttpResponse handle_request(control::Engine& engine, const HttpRequest& request) {
   const auto path = segments_of(std::string_view(request.target).substr(0, request.target.find('?')));
   std::string allowed;
   for (const Route& route : kRoutes) {
@@ -145,4 +145,4 @@ HttpResponse handle_request(Engine& engine, const HttpRequest& request) {
   return refusal;
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api

@@ -28,8 +28,19 @@ Status sample() {
   web.service.mode = core::Mode::inspect;
   web.service.masquerade = true;
   web.service.on_no_backend = core::OnNoBackend::drop;
-  web.backends.push_back({{core::IpAddress::parse("10.0.0.20").value(), 8080, 1}, 1003, 1004, 1005});
-  web.backends.push_back({{core::IpAddress::parse("10.0.0.30").value(), 0, 4}, 3009, 1007, 1008});
+  const auto add_backend = [&](const char* address, std::uint16_t port,
+                               std::uint32_t weight) -> BackendStatus& {
+    BackendStatus& backend = web.backends.emplace_back();
+    backend.backend.address = core::IpAddress::parse(address).value();
+    backend.backend.port = port;
+    backend.backend.weight = weight;
+    backend.effective_weight = weight;
+    return backend;
+  };
+  BackendStatus& first = add_backend("10.0.0.20", 8080, 1);
+  first.picks = 1003, first.packets = 1004, first.bytes = 1005;
+  BackendStatus& second = add_backend("10.0.0.30", 0, 4);
+  second.picks = 3009, second.packets = 1007, second.bytes = 1008;
   web.ladder = 1009;
   web.no_backend = 1010;
   WorkerStatus& worker = status.workers.emplace_back();

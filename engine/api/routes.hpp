@@ -23,11 +23,11 @@
 // part. A change that fails changes nothing.
 #pragma once
 
+#include "api/http_server.hpp"
 #include "control/engine.hpp"
-#include "control/http_server.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 
-HttpResponse handle_request(Engine& engine, const HttpRequest& request);
+HttpResponse handle_request(control::Engine& engine, const HttpRequest& request);
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api

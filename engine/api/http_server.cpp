@@ -1,4 +1,4 @@
-#include "control/http_server.hpp"
+#include "api/http_server.hpp"
 
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,7 +20,7 @@
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -159,4 +159,4 @@ HttpServer::~HttpServer() {
   ::unlink(state_->path.c_str());
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api

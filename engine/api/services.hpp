@@ -1,17 +1,17 @@
-// The resources of the control API that are services and backends. See control/api.hpp for what each does.
+// The resources of the control API that are services and backends. See api/routes.hpp for what each does.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/http_server.hpp"
 #include "control/engine.hpp"
-#include "control/http_server.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::api {
 
 struct ApiCall {
-  Engine& engine;
+  control::Engine& engine;
   const HttpRequest& request;
   const std::vector<std::string>& names;  // of the path: service, backend
 };
@@ -30,4 +30,4 @@ HttpResponse get_backend(const ApiCall& call);
 HttpResponse patch_backend(const ApiCall& call);
 HttpResponse delete_backend(const ApiCall& call);
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::api
