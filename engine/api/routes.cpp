@@ -76,7 +76,9 @@ constexpr Route kRoutes[] = {
     {"PATCH", "/v1/services/*", patch_service},
     {"DELETE", "/v1/services/*", delete_service},
     {"POST", "/v1/services/*/backends", post_backend},
+    {"GET", "/v1/services/*/status", get_service_status},
     {"GET", "/v1/services/*/backends/*", get_backend},
+    {"GET", "/v1/services/*/backends/*/status", get_backend_status},
     {"PATCH", "/v1/services/*/backends/*", patch_backend},
     {"DELETE", "/v1/services/*/backends/*", delete_backend},
 };

@@ -7,10 +7,12 @@
 //   PUT    /v1/services/S                a whole service, new or in the place of that one
 //   PATCH  /v1/services/S                the fields that change
 //   DELETE /v1/services/S
+//   GET    /v1/services/S/status         ServiceStatus: counters, states, health
 //   POST   /v1/services/S/backends       a backend -> 201
 //   GET    /v1/services/S/backends/B
 //   PATCH  /v1/services/S/backends/B     the fields that change
 //   DELETE /v1/services/S/backends/B
+//   GET    /v1/services/S/backends/B/status
 //   POST   /v1/reload                    reads the file again; {"revision", "changes": [text]}
 //
 // S is a service's name; B is ADDR, or ADDR:PORT ([ADDR]:PORT for IPv6) where several share the address.

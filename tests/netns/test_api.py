@@ -270,6 +270,9 @@ def test_random_changes_under_load_lose_no_established_connection_and_end_in_agr
                     for each in random.sample(others, random.randrange(3))]
         return random.choice([
             lambda: call(engine, "PATCH", f"{web}/backends/{address}", {"weight": random.randrange(5)}),
+            lambda: call(engine, "PATCH", f"{web}/backends/{address}",
+                         {"state": random.choice(["active", "drain", "maintenance"])}),
+            lambda: call(engine, "PATCH", f"{web}/backends/{address}", {"backup": random.choice([True, False])}),
             lambda: call(engine, "DELETE", f"{web}/backends/{address}"),
             lambda: call(engine, "POST", f"{web}/backends", {"address": address, "weight": random.randrange(3)}),
             lambda: call(engine, "PATCH", web, {"mode": random.choice(MODES)}),

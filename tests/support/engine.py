@@ -27,9 +27,9 @@ def service(name="web", vip=None, backends=(), **fields):
 class Answer:
     """Of the control API."""
 
-    def __init__(self, response):
+    def __init__(self, response, as_text=False):
         self.status, self.headers, self.text = response.status, dict(response.getheaders()), response.read().decode()
-        self.json = json.loads(self.text)
+        self.json = None if as_text else json.loads(self.text)
 
     @property
     def etag(self):
@@ -170,13 +170,13 @@ class Engine:
     def reload(self):
         self._must("reload")
 
-    def api(self, method, path, body=None, headers=None, seconds=20.0):
-        """One request; `body` is sent as JSON, or as it is if it is bytes."""
+    def api(self, method, path, body=None, headers=None, seconds=20.0, as_text=False):
+        """One request; `body` is sent as JSON, or as it is if it is bytes. `as_text`: the answer need not be JSON."""
         connection = _UnixConnection(self.control, seconds)
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, headers or {})
-            return Answer(connection.getresponse())
+            return Answer(connection.getresponse(), as_text)
         finally:
             connection.close()
 
