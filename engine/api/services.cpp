@@ -101,8 +101,8 @@ HttpResponse get_service_status(const ApiCall& call) {
   const core::Service* service = find(call.engine, call.names[0]);
   if (service == nullptr) return no_such_service(call.names[0]);
   const auto index = static_cast<std::size_t>(service - call.engine.services().data());
-  return {200, json::serialize(control::to_json(call.engine.service_status(index),
-                                                call.engine.counts_connections()))};
+  return {200, json::serialize(
+                   control::to_json(call.engine.service_status(index), call.engine.counts_connections()))};
 }
 
 HttpResponse post_service(const ApiCall& call) {

@@ -71,22 +71,32 @@ std::vector<Service> effective(std::vector<Service> services, const std::vector<
   return services;
 }
 
+// The backends that may have connections already.
+std::set<core::BackendKey> in_service(const std::vector<Service>& services) {
+  std::set<core::BackendKey> keys;
+  for (const Service& service : services)
+    for (const Backend& backend : service.backends)
+      if (backend.state != core::AdminState::maintenance) keys.insert(core::key_of(service, backend));
+  return keys;
+}
+
 }  // namespace
 
 core::Result<void> Engine::change_services(std::vector<Service> wanted) {
-  // A backend that takes connections already is not new because checks are new to it, nor is any at the
-  // start, which may be a restart under traffic.
-  std::set<core::BackendKey> known;
-  for (const Service& service : services_)
-    for (const Backend& backend : service.backends)
-      if (backend.state != core::AdminState::maintenance) known.insert(core::key_of(service, backend));
-  trusted_ = [known = std::move(known), is_start = revision_ == 0](const core::BackendKey& key) {
+  const bool is_start = revision_ == 0;
+  trusted_ = [known = in_service(services_), is_start](const core::BackendKey& key) {
     return is_start || known.contains(key);
   };
   auto installed = install(std::move(wanted));
   if (!installed) return installed;
   ++revision_;
-  monitor_.watch(services_, trusted_);
+  // Those that checks are new to, but connections are not, are up until they have shown otherwise.
+  std::vector<Service> trusted = services_;
+  for (Service& service : trusted)
+    std::erase_if(service.backends,
+                  [&](const Backend& backend) { return !trusted_(core::key_of(service, backend)); });
+  monitor_.watch(trusted, true);
+  monitor_.watch(services_, false);
   return {};
 }
 
@@ -125,8 +135,8 @@ Lifecycle::HealthOf Engine::known_health() const {
   return [this](const Service& service, const Backend& backend) {
     if (!service.health) return core::Health::up;
     const core::BackendKey key = core::key_of(service, backend);
-    if (const auto known = monitor_.health(key)) return *known;
-    return trusted_ && trusted_(key) ? core::Health::up : core::Health::unknown;
+    if (const health::Report known = monitor_.report(key); known.checked) return known.health;
+    return trusted_(key) ? core::Health::up : core::Health::unknown;
   };
 }
 

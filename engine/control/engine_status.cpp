@@ -9,6 +9,7 @@
 #include "control/engine.hpp"
 #include "iptc/counters.hpp"
 #include "netlink/queue_stats.hpp"
+#include "tracking/conntrack_use.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -24,6 +25,24 @@ BackendStatus backend_counts(const Workers& workers, std::uint32_t slot) {
     status.bytes += counters.bytes.value();
   }
   return status;
+}
+
+ConnectionStatus connection_status(const tracking::Totals& totals) {
+  return {.active = totals.active,
+          .opened = totals.opened,
+          .unanswered = totals.unanswered,
+          .packets_in = totals.packets_in,
+          .bytes_in = totals.bytes_in,
+          .packets_out = totals.packets_out,
+          .bytes_out = totals.bytes_out};
+}
+
+HealthStatus health_status(const health::Report& report) {
+  return {.health = report.health,
+          .checked = report.checked,
+          .checks_passed = report.checks_passed,
+          .checks_failed = report.checks_failed,
+          .last_result = report.last_result};
 }
 
 std::vector<QueueStatus> queue_status(const core::QueueLayout& layout) {
@@ -67,8 +86,8 @@ BackendStatus Engine::backend_status(const core::Service& service, const core::A
   status.backend = service.backends[index];
   status.state = availability.states[index];
   status.effective_weight = availability.backends[index].weight;
-  if (tracker_) status.connections = tracker_->totals(slot);
-  status.health = monitor_.report(key);
+  if (tracker_) status.connections = connection_status(tracker_->totals(slot));
+  status.health = health_status(monitor_.report(key));
   return status;
 }
 
@@ -87,6 +106,17 @@ ServiceStatus Engine::service_status(std::size_t index) {
   return status;
 }
 
+ConntrackStatus Engine::conntrack_status() const {
+  const tracking::ConntrackUse use = tracking::conntrack_use();
+  ConntrackStatus status{.followed = tracker_ != nullptr, .entries = use.entries, .entries_max = use.entries_max};
+  if (!tracker_) return status;
+  const tracking::Tracker::Stats heard = tracker_->stats();
+  status.events = heard.events;
+  status.overflows = heard.overflows;
+  status.readings = heard.readings;
+  return status;
+}
+
 Status Engine::status() {
   Status status;
   status.pid = getpid();
@@ -100,8 +130,7 @@ Status Engine::status() {
   const auto kernel = rules::read_counters();
   if (!kernel) spdlog::warn("status lacks the rules' counters: {}", kernel.error().line());
   for (std::size_t index = 0; index < services_.size(); ++index) {
-    ServiceStatus& each =
-        status.services.emplace_back(service_status(index));
+    ServiceStatus& each = status.services.emplace_back(service_status(index));
     if (!kernel) continue;
     if (const auto counted = kernel->find(each.service.name); counted != kernel->end())
       each.ladder = counted->second.ladder;
