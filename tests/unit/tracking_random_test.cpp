@@ -310,7 +310,7 @@ class History {
   bool must_read_ = true;
 };
 
-constexpr int kHistories = 300;
+constexpr int kHistories = 100;
 
 std::uint64_t seed_of_run() {
   const char* given = std::getenv("NFSTEER_TEST_SEED");
