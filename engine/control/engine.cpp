@@ -47,6 +47,8 @@ std::vector<Service> bound_by_both(const std::vector<Service>& current, const st
         std::ranges::find_if(current, [&](const Service& each) { return same_scope(each, service); });
     if (before == current.end()) continue;
     Service kept = service;
+    // Until the engine has learnt where the ladder has put the clients.
+    if (kept.affinity && before->mode == core::Mode::dnat) kept.mode = core::Mode::dnat;
     std::erase_if(kept.backends, [&](const Backend& backend) {
       return std::ranges::none_of(before->backends, [&](const Backend& old) {
         return before->port_at(old) == service.port_at(backend);
@@ -89,6 +91,7 @@ Engine::Engine(config::Config config, Source source, core::QueueLayout layout,
     : settings_(std::move(config.engine)),
       source_(std::move(source)),
       layout_(layout),
+      affinity_(random_seed()),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()) {}
@@ -157,7 +160,10 @@ core::Result<void> Engine::change_services(std::vector<Service> wanted) {
   auto applied = rules_.apply(planned);
   std::vector<Service> before = applied ? std::exchange(services_, std::move(wanted)) : services_;
   ++(applied ? revision_ : rule_errors_);
-  published_.publish(make_snapshot(services_));
+  auto snapshot = make_snapshot(services_);
+  affinity_.adopt(*snapshot);
+  published_.publish(std::move(snapshot));
+  affinity_.forget_others(published_.current());
   release_slots();
   if (applied) forget_stale_flows(before);
   return applied;
@@ -181,6 +187,7 @@ std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>
     SteeredService& each = steered.emplace_back();
     each.service = service;
     each.slot = service_slots_.hold(service.name);
+    each.affinity = affinity_.table_for(service);
     for (const Backend& backend : service.backends)
       each.backend_slots.push_back(backend_slots_.hold(core::key_of(service, backend)));
     each.picker = policy::build(service.policy, service.backends);

@@ -19,6 +19,7 @@
 
 #include "config/config.hpp"
 #include "config/raw.hpp"
+#include "control/affinity_sync.hpp"
 #include "control/published_snapshot.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
@@ -81,6 +82,7 @@ class Engine {
   std::vector<core::Service> services_;  // what the rules in the kernel stand for
   SlotTable<std::string> service_slots_;
   SlotTable<core::BackendKey> backend_slots_;
+  AffinitySync affinity_;
   PublishedSnapshot published_;
   std::vector<std::unique_ptr<Worker>> workers_;
   netlink::InterfaceTable interfaces_;
