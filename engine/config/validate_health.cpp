@@ -11,6 +11,7 @@
 
 #include "config/byte_text.hpp"
 #include "config/durations.hpp"
+#include "config/health_defaults.hpp"
 #include "config/validate_parts.hpp"
 
 namespace nfsteer::config {
@@ -25,8 +26,7 @@ constexpr std::size_t kPathMax = 1024;
 constexpr std::size_t kHostMax = 255;
 constexpr std::size_t kDatagramMax = 1400;  // bytes; fits a packet on any link
 constexpr std::size_t kWordsMax = 32;
-constexpr std::size_t kWordMax = 1024;        // characters
-constexpr std::uint16_t kPassiveDefault = 3;  // with CheckType::passive
+constexpr std::size_t kWordMax = 1024;  // characters
 
 constexpr std::array kTypes{CheckType::tcp,  CheckType::http, CheckType::udp,
                             CheckType::icmp, CheckType::exec, CheckType::passive};
@@ -210,9 +210,10 @@ Result<void> complete(const Place& place, HealthCheck& check) {
   if (auto good = check_belongings(place, check.type); !good) return good;
   if (check.type == CheckType::exec)
     if (auto has = require(place, "command", "add command: [/PATH, ARGUMENT...]"); !has) return has;
-  if (!is_given("timeout")) check.timeout = std::min(check.timeout, check.interval);
-  if (!is_given("backoff_max")) check.backoff_max = std::max(check.backoff_max, check.interval);
-  if (check.type == CheckType::passive && !is_given("passive")) check.passive = kPassiveDefault;
+  const HealthCheck usual = usual_check(check.type, check.interval);
+  if (!is_given("timeout")) check.timeout = usual.timeout;
+  if (!is_given("backoff_max")) check.backoff_max = usual.backoff_max;
+  if (!is_given("passive")) check.passive = usual.passive;
   if (check.timeout > check.interval)
     return place.field("timeout").fail(
         fmt::format("{} is longer than the interval, {}", duration_text(check.timeout),
