@@ -50,6 +50,7 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, core:
       seed_(settings_.seed.value_or(random_seed())),
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
+      affinity_(random_seed()),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),

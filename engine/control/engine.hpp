@@ -26,6 +26,7 @@
 
 #include "config/config.hpp"
 #include "config/raw.hpp"
+#include "control/affinity_sync.hpp"
 #include "control/lifecycle.hpp"
 #include "control/published_snapshot.hpp"
 #include "control/slots.hpp"
@@ -128,6 +129,7 @@ class Engine {
   std::unique_ptr<tracking::Tracker> tracker_;  // null: connections are not counted
   SlotTable<std::string> service_slots_;
   SlotTable<core::BackendKey> backend_slots_;
+  AffinitySync affinity_;
   PublishedSnapshot published_;
   std::vector<std::unique_ptr<Worker>> workers_;
   netlink::InterfaceTable interfaces_;

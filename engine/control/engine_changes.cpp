@@ -46,6 +46,8 @@ std::vector<Service> bound_by_both(const std::vector<Service>& current, const st
     for (const Backend& old : before->second->backends)
       bound_ports.insert(before->second->port_at(old));
     Service kept = service;
+    // Until the engine has learnt where the ladder has put the clients.
+    if (kept.affinity && before->second->mode == core::Mode::dnat) kept.mode = core::Mode::dnat;
     std::erase_if(kept.backends,
                   [&](const Backend& backend) { return !bound_ports.contains(service.port_at(backend)); });
     if (kept.has_usable_backend() || !service.has_usable_backend()) both.push_back(std::move(kept));
@@ -124,7 +126,10 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
     ++rule_errors_;
     if (tracker_) tracker_->follow(lookup_of(services_));
   }
-  published_.publish(make_snapshot(effective_));
+  auto snapshot = make_snapshot(effective_);
+  affinity_.adopt(*snapshot);
+  published_.publish(std::move(snapshot));
+  affinity_.forget_others(published_.current());
   release_slots();
   if (applied) forget_stale_flows(held_before);
   refresh_at_next_step();
@@ -226,8 +231,11 @@ std::shared_ptr<const Snapshot> Engine::lookup_of(const std::vector<Service>& se
 std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>& services) {
   std::vector<SteeredService> steered;
   steered.reserve(services.size());
-  for (const Service& service : services)
-    steered.emplace_back(with_slots(service)).picker = policy::build(service.policy, service.backends);
+  for (const Service& service : services) {
+    SteeredService& each = steered.emplace_back(with_slots(service));
+    each.affinity = affinity_.table_for(service);
+    each.picker = policy::build(service.policy, service.backends);
+  }
   for (const auto& worker : workers_) {
     worker->counters().services.grow(service_slots_.size());
     worker->counters().backends.grow(backend_slots_.size());
