@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,9 +45,10 @@ asio::awaitable<void> reap_later(ChildProcess child) {
   }
 }
 
-CheckResult judge(int status) {
-  if (WIFSIGNALED(status)) return failed(fmt::format("killed by signal {}", WTERMSIG(status)));
-  const int code = WEXITSTATUS(status);
+CheckResult judge(std::optional<int> status) {
+  if (!status) return {Outcome::undecided, "its exit code is not known"};
+  if (WIFSIGNALED(*status)) return failed(fmt::format("killed by signal {}", WTERMSIG(*status)));
+  const int code = WEXITSTATUS(*status);
   return {code == 0 ? Outcome::passed : Outcome::failed, fmt::format("exit code {}", code)};
 }
 
@@ -74,7 +76,7 @@ asio::awaitable<CheckResult> check_exec(const Target& target, const core::Health
   if (!is_gone) asio::co_spawn(executor, reap_later(std::move(child)), asio::detached);
   if (deadline.passed()) co_return failed(fmt::format("still running after {} ms", check.timeout.count()));
   if (error) co_return failed_by(error);
-  co_return status ? judge(*status) : CheckResult{Outcome::undecided, "its end went unnoticed"};
+  co_return judge(status);
 }
 
 }  // namespace nfsteer::health

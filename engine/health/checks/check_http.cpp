@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "health/checks/check.hpp"
+#include "health/checks/connection.hpp"
 #include "health/checks/deadline.hpp"
 #include "health/checks/verdict.hpp"
 
@@ -49,7 +50,6 @@ CheckResult judge(unsigned status, const core::HealthCheck& check) {
   return {good ? Outcome::passed : Outcome::failed, fmt::format("status {}", status)};
 }
 
-// A result only where one can be told already.
 asio::awaitable<CheckResult> read_answer(tcp::socket& socket, const core::HealthCheck& check) {
   beast::flat_buffer buffer{kHttpHeaderMax};
   for (int interim = 0; interim <= kInterimMax; ++interim) {
@@ -69,12 +69,11 @@ asio::awaitable<CheckResult> read_answer(tcp::socket& socket, const core::Health
 }  // namespace
 
 asio::awaitable<CheckResult> check_http(const Target& target, const core::HealthCheck& check) {
-  tcp::socket socket(co_await asio::this_coro::executor);
+  ResettingSocket socket(co_await asio::this_coro::executor);
   const tcp::endpoint endpoint(asio_address(target.address), target.port);
   boost::system::error_code error;
-  socket.open(endpoint.protocol(), error);
+  socket.open_resetting(endpoint.protocol(), error);
   if (!error) socket.set_option(tcp::no_delay(true), error);
-  if (!error) socket.set_option(asio::socket_base::linger(true, 0), error);
   if (error) co_return failed_by(error);
 
   const Deadline deadline(socket, check.timeout);
@@ -83,7 +82,8 @@ asio::awaitable<CheckResult> check_http(const Target& target, const core::Health
     const auto request = request_of(target, check);
     co_await http::async_write(socket, request, asio::redirect_error(asio::use_awaitable, error));
   }
-  CheckResult result = error ? failed_by(error) : co_await read_answer(socket, check);
+  CheckResult result = failed_by(error);
+  if (!error) result = co_await read_answer(socket, check);
   if (deadline.passed()) co_return no_answer(check.timeout);
   co_return result;
 }

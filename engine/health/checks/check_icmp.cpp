@@ -90,8 +90,7 @@ asio::awaitable<CheckResult> check_icmp(const Target& target, const core::Health
   while (!error) {
     const std::size_t size =
         co_await socket.async_receive(asio::buffer(packet), asio::redirect_error(asio::use_awaitable, error));
-    if (!error && answers(std::span(packet).first(size), request, is_v4))
-      co_return CheckResult{Outcome::passed, "answered"};
+    if (!error && answers(std::span(packet).first(size), request, is_v4)) co_return passed("answered");
   }
   if (deadline.passed()) co_return no_answer(check.timeout);
   co_return failed_by(error);

@@ -1,3 +1,4 @@
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -6,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "health/checks/check.hpp"
+#include "health/checks/connection.hpp"
 #include "health/checks/deadline.hpp"
 #include "health/checks/verdict.hpp"
 
@@ -19,19 +21,18 @@ asio::awaitable<CheckResult> check_tcp(const Target& target, const core::HealthC
   // for the reset that closing with a linger time of 0 sends in its place.
   using QuickAck = asio::detail::socket_option::boolean<IPPROTO_TCP, TCP_QUICKACK>;
 
-  tcp::socket socket(co_await asio::this_coro::executor);
+  ResettingSocket socket(co_await asio::this_coro::executor);
   const tcp::endpoint endpoint(asio_address(target.address), target.port);
   boost::system::error_code error;
-  socket.open(endpoint.protocol(), error);
+  socket.open_resetting(endpoint.protocol(), error);
   if (!error) socket.set_option(QuickAck(false), error);
-  if (!error) socket.set_option(asio::socket_base::linger(true, 0), error);
   if (error) co_return failed_by(error);
 
   const Deadline deadline(socket, check.timeout);
   co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
   if (deadline.passed()) co_return no_answer(check.timeout);
   if (error) co_return failed_by(error);
-  co_return CheckResult{Outcome::passed, "connected"};
+  co_return passed("connected");
 }
 
 }  // namespace nfsteer::health

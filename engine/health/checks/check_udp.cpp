@@ -35,7 +35,7 @@ asio::awaitable<CheckResult> check_udp(const Target& target, const core::HealthC
   if (error) co_return failed_by(error);
   answer.resize(size);
   if (!answer.starts_with(check.expect)) co_return failed("another answer than the one expected");
-  co_return CheckResult{Outcome::passed, "answered"};
+  co_return passed("answered");
 }
 
 }  // namespace nfsteer::health

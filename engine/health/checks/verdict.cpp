@@ -41,6 +41,10 @@ std::string describe(const boost::system::error_code& error) {
   return text;
 }
 
+CheckResult passed(std::string detail) {
+  return {Outcome::passed, std::move(detail)};
+}
+
 CheckResult failed(std::string detail) {
   return {Outcome::failed, std::move(detail)};
 }

@@ -16,6 +16,7 @@ boost::asio::ip::address asio_address(const core::IpAddress& address);
 // "connection refused"
 std::string describe(const boost::system::error_code& error);
 
+CheckResult passed(std::string detail);
 CheckResult failed(std::string detail);
 
 // Undecided where the error is this host's (descriptors, memory, ephemeral ports), else failed.
