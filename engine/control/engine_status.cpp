@@ -108,7 +108,8 @@ ServiceStatus Engine::service_status(std::size_t index) {
 
 ConntrackStatus Engine::conntrack_status() const {
   const tracking::ConntrackUse use = tracking::conntrack_use();
-  ConntrackStatus status{.followed = tracker_ != nullptr, .entries = use.entries, .entries_max = use.entries_max};
+  ConntrackStatus status{
+      .followed = tracker_ != nullptr, .entries = use.entries, .entries_max = use.entries_max};
   if (!tracker_) return status;
   const tracking::Tracker::Stats heard = tracker_->stats();
   status.events = heard.events;
