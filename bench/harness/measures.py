@@ -255,7 +255,7 @@ class ControlPlane(Run):
 
         def timed(measure, method, target, body=None):
             start = time.monotonic()
-            answer = engine.api(method, target, body, seconds=60, as_text=True)
+            answer = engine.api(method, target, body, seconds=60)
             seconds = time.monotonic() - start
             if answer.status != 200:
                 raise RuntimeError(f"{method} {target}: {answer}")

@@ -27,9 +27,12 @@ def service(name="web", vip=None, backends=(), **fields):
 class Answer:
     """Of the control API."""
 
-    def __init__(self, response, as_text=False):
+    def __init__(self, response):
         self.status, self.headers, self.text = response.status, dict(response.getheaders()), response.read().decode()
-        self.json = None if as_text else json.loads(self.text)
+
+    @property
+    def json(self):
+        return json.loads(self.text)
 
     @property
     def etag(self):
@@ -170,13 +173,13 @@ class Engine:
     def reload(self):
         self._must("reload")
 
-    def api(self, method, path, body=None, headers=None, seconds=20.0, as_text=False):
-        """One request; `body` is sent as JSON, or as it is if it is bytes. `as_text`: the answer need not be JSON."""
+    def api(self, method, path, body=None, headers=None, seconds=20.0):
+        """One request; `body` is sent as JSON, or as it is if it is bytes."""
         connection = _UnixConnection(self.control, seconds)
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, headers or {})
-            return Answer(connection.getresponse(), as_text)
+            return Answer(connection.getresponse())
         finally:
             connection.close()
 
