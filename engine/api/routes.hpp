@@ -1,6 +1,7 @@
 // The control API: HTTP requests to calls of the engine. What there is, by resource:
 //
 //   GET    /v1/status                    Status (control/status.hpp)
+//   GET    /v1/explain?QUERY             what becomes of a connection (api/explain.hpp)
 //   GET    /v1/services                  {"revision", "services"}: as configured, in a file's fields
 //   POST   /v1/services                  a service -> 201
 //   GET    /v1/services/S
@@ -18,7 +19,7 @@
 // and n stands in the ETag of every answer about services; with If-Match a change is made only if that is
 // still the revision (412 otherwise), so that two writers cannot undo each other unseen.
 //
-// Errors: {"error": "thing: reason; mend"}, and "field" where one field of the body is at fault. 400: the
+// Errors: {"error": "thing: reason; mend"}, and "field" where one field of the body, or of a query, is at fault. 400: the
 // request; 404: no such resource; 405; 409: the name is taken; 412; 413; 500: the kernel's or the machine's
 // part. A change that fails changes nothing.
 #pragma once

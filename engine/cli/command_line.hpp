@@ -33,6 +33,7 @@ std::shared_ptr<std::string> add_control_flag(CLI::App& command);
 
 void add_run(CLI::App& app, Action& action);
 void add_client_commands(CLI::App& app, Action& action);  // what asks a running engine
+void add_explain(CLI::App& app, Action& action);          // what becomes of a connection
 void add_rules_commands(CLI::App& app, Action& action);   // rules, check, cleanup
 
 }  // namespace nfsteer::cli
