@@ -145,7 +145,7 @@ core::Result<ExplainQuery> parse_explain_query(std::string_view target) {
   const auto protocol = required(*parameters, "protocol").and_then(parse_protocol);
   if (!protocol) return tl::unexpected(protocol.error());
   std::array<Endpoint, 2> ends;
-  for (const std::size_t i : {0, 1}) {
+  for (std::size_t i = 0; i < ends.size(); ++i) {
     const std::string name(i == 0 ? "source" : "destination");
     const auto end = required(*parameters, name).and_then([&](const std::string& text) {
       return parse_endpoint(name, text, *protocol != IPPROTO_ICMP);
