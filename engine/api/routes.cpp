@@ -1,6 +1,5 @@
 #include "api/routes.hpp"
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,30 +13,14 @@
 
 #include "api/metrics.hpp"
 #include "api/process_usage.hpp"
+#include "api/explain.hpp"
+#include "api/percent.hpp"
 #include "api/services.hpp"
 
 namespace nfsteer::api {
 namespace {
 
 namespace json = boost::json;
-
-// "%5Bfd00::20%5D" -> "[fd00::20]"; nothing where a % is followed by something else than two digits.
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      plain += text[i];
-      continue;
-    }
-    const std::string_view digits = text.substr(i + 1, 2);
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) return std::nullopt;
-    plain += static_cast<char>(value);
-    i += 2;
-  }
-  return plain;
-}
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> segments;
@@ -76,6 +59,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
     {"GET", "/v1/metrics", get_metrics},
     {"GET", "/metrics", get_metrics},
+    {"GET", "/v1/explain", get_explanation},
     {"POST", "/v1/reload", post_reload},
     {"GET", "/v1/services", get_services},
     {"POST", "/v1/services", post_service},

@@ -49,6 +49,19 @@ asio::awaitable<Exchange> exchange(std::string path, http::request<http::string_
   co_return result;
 }
 
+std::string encoded(std::string_view word) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:";
+  std::string text;
+  for (const char each : word) {
+    if (kPlain.find(each) != std::string_view::npos) {
+      text += each;
+    } else {
+      text += fmt::format("%{:02X}", static_cast<unsigned char>(each));
+    }
+  }
+  return text;
+}
+
 core::Failure unreachable(const std::string& path, const beast::error_code& error) {
   const std::string thing = "control socket " + path;
   if (error == asio::error::access_denied)
@@ -95,19 +108,17 @@ core::Result<boost::json::value> call_api(const std::string& socket_path, const 
 }
 
 std::string api_path(std::initializer_list<std::string_view> words) {
-  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:";
   std::string path = "/v1";
-  for (const std::string_view word : words) {
-    path += '/';
-    for (const char each : word) {
-      if (kPlain.find(each) != std::string_view::npos) {
-        path += each;
-      } else {
-        path += fmt::format("%{:02X}", static_cast<unsigned char>(each));
-      }
-    }
-  }
+  for (const std::string_view word : words)
+    path += '/' + encoded(word);
   return path;
+}
+
+std::string api_query(std::initializer_list<std::pair<std::string_view, std::string_view>> parameters) {
+  std::string query;
+  for (const auto& [name, value] : parameters)
+    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, encoded(value));
+  return query;
 }
 
 }  // namespace nfsteer::cli

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/json/value.hpp>
 
@@ -18,5 +19,8 @@ core::Result<boost::json::value> call_api(const std::string& socket_path, const 
 
 // "/v1/services/web/backends/%5Bfd00::20%5D:80": the words between slashes, percent-encoded where need be.
 std::string api_path(std::initializer_list<std::string_view> words);
+
+// "?protocol=tcp&source=10.0.0.10:40000", values percent-encoded where need be.
+std::string api_query(std::initializer_list<std::pair<std::string_view, std::string_view>> parameters);
 
 }  // namespace nfsteer::cli

@@ -91,6 +91,7 @@ int run_command_line(int argc, const char* const* argv) {
   Action action;
   add_run(app, action);
   add_client_commands(app, action);
+  add_explain(app, action);
   add_rules_commands(app, action);
   try {
     app.parse(argc, argv);
