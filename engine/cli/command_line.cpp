@@ -81,6 +81,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_run(app, action);
   add_client_commands(app, action);
   add_rules_commands(app, action);
+  add_top(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
