@@ -166,7 +166,7 @@ std::vector<Key> take_keys(std::string& bytes) {
 std::string_view to_string(SortBy order) {
   switch (order) {
     case SortBy::configuration:
-      return "configuration";
+      return "configured";
     case SortBy::rate:
       return "rate";
     case SortBy::active:

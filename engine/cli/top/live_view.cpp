@@ -83,7 +83,7 @@ class LiveView {
     model_.lose();
     if (!away_) away_ = Away{Clock::now(), {}};
     const core::Error& error = sample.error();
-    away_->reason = error.thing.empty() ? error.reason : error.thing + ": " + error.reason;
+    away_->reason = error.thing.empty() ? error.reason : fmt::format("{} ({})", error.reason, error.thing);
   }
 
   asio::awaitable<void> follow_keys() {

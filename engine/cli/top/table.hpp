@@ -39,12 +39,20 @@ struct TableOptions {
   bool styled = false;
 };
 
+// What is to be shown.
+struct TableNeeds {
+  std::size_t endpoint = 0;  // columns of the longest one
+  std::size_t words = 0;     // columns of what a service's line says before its sums
+  bool has_checks = false;   // some backend is checked
+};
+
+TableNeeds needs_of(const ServiceSample& service);
+
 class Table {
  public:
-  // Of the columns the most important ones that fit; the first two, backend and new connections per second,
-  // are always there, as narrow as need be. `name_width`: what the longest endpoint takes. `has_checks`: some
-  // backend is checked.
-  Table(const TableOptions& options, std::size_t name_width, bool has_checks);
+  // Of the columns the most important ones that fit. Backend and new connections per second are always there,
+  // cut off by a terminal that is narrower still.
+  Table(const TableOptions& options, const TableNeeds& needs);
 
   std::string heading() const;
   std::string service(const ServiceSample& service, const ServiceRates& rates, bool followed) const;
@@ -55,6 +63,8 @@ class Table {
   const std::vector<PlacedColumn>& columns() const { return columns_; }
 
  private:
+  void place(std::size_t missing, std::size_t spare);
+
   TableOptions options_;
   std::vector<PlacedColumn> columns_;
 };

@@ -20,25 +20,29 @@ namespace {
 constexpr std::size_t kHeightOfFooter = 4;
 constexpr std::size_t kHeightOfHeading = 6;
 constexpr std::size_t kHeightOfAll = 10;
-constexpr std::size_t kNameMax = 49;  // columns: an IPv6 address in brackets and a port, with their indent
+constexpr std::size_t kEndpointMax = 47;  // columns: an IPv6 address in brackets and a port
 
-constexpr std::array<std::string_view, 18> kHelp{
-    "nfsteer top: keys",
+constexpr std::array<std::string_view, 22> kHelp{
+    "nfsteer top",
     "",
-    "  q, Ctrl-C         end",
-    "  j k, arrows       scroll by a line; space, PgDn, PgUp by a page; g, G to the ends",
-    "  s                 sort backends: as configured, by new connections, by active ones",
-    "  f, /              show services whose name holds a text; Enter keeps it, Esc drops it",
-    "  p                 pause",
-    "  Ctrl-L            draw anew",
+    "  q, Ctrl-C       end",
+    "  j k, arrows     scroll by a line; space, PgDn, PgUp: by a page; g, G: to an end",
+    "  s               sort backends: as configured, by new/s, by active",
+    "  f, /            show services whose name holds a text; Enter keeps, Esc drops it",
+    "  p               pause",
+    "  Ctrl-L          draw anew",
     "",
-    "  state             active, filling (slow start), draining, standby (backup that is not needed),",
-    "                    starting (no check has ended), down, maintenance",
-    "  effective         the weight that is gone by now",
-    "  new/s             connections since the sample before",
-    "  share             of the service's new connections in the last 10 samples; the bar shows it, its mark",
-    "                    stands where the weights say that it should end",
-    "  -                 not known; active and unanswered need conntrack to be followed",
+    "  batch           packets per batch of verdicts",
+    "  dropped         by the kernel: the queue was full, or the engine's socket was",
+    "  state           active, filling (slow start), draining, standby (a backup that",
+    "                  is not needed), starting (no check has ended), down, maintenance",
+    "  effective       the weight that is gone by now",
+    "  new/s           new connections per second since the sample before",
+    "  total           of them since the engine's start",
+    "  unanswered      of them, those that the backend has not answered",
+    "  share           of the service's new connections in the last 10 samples; the mark",
+    "                  on the bar is where the weights want its end",
+    "  -               not known: conntrack is not followed, or there is no sample before",
     "",
     "any other key leads back",
 };
@@ -63,13 +67,10 @@ class Composer {
   Screen compose() {
     const bool is_plain = options_.height == 0;
     const auto has_room = [&](std::size_t height) { return is_plain || options_.height >= height; };
-    if (has_room(kHeightOfAll)) {
-      add_engine();
-      notice_.empty() ? add_totals() : add_notice();
-      add_top_workers();
-    } else {
-      notice_.empty() ? add_totals() : add_notice();
-    }
+    const bool has_all = has_room(kHeightOfAll);
+    if (has_all) add_engine();
+    push(notice_.empty() ? totals() : line().add(notice_, Style::alarm));
+    if (has_all) add_top_workers();
     const Table table = make_table();
     if (has_room(kHeightOfHeading)) screen_.lines.push_back(table.heading());
     const std::size_t footer = !is_plain && has_room(kHeightOfFooter) ? 1 : 0;
@@ -86,6 +87,8 @@ class Composer {
   Line line() const { return {options_.width, options_.styled}; }
   void push(const Line& line) { screen_.lines.push_back(line.text()); }
 
+  std::size_t scroll() const { return std::min(state_.scroll, screen_.limits.scroll_max); }
+
   void add_engine() {
     Line text = line();
     text.add(fmt::format("nfsteer {}", sample_.version), Style::strong);
@@ -96,11 +99,9 @@ class Composer {
     push(text);
   }
 
-  void add_notice() { push(line().add(notice_, Style::alarm)); }
-
-  void add_totals() {
+  Line totals() const {
     Line text = line();
-    text.add(fmt::format("new {}/s  packets {}/s  conntrack ", rate_text(rates_.opened),
+    text.add(fmt::format("new {}/s  packets seen {}/s  conntrack ", rate_text(rates_.opened),
                          rate_text(rates_.packets)));
     if (sample_.conntrack_entries == 0 && sample_.conntrack_max == 0) {
       text.add("-");
@@ -112,7 +113,7 @@ class Composer {
           part > 0.9 ? Style::alarm : Style::plain);
     }
     if (!sample_.followed) text.add(", not followed", Style::faint);
-    push(text);
+    return text;
   }
 
   // The workers stand above the services while they take no more than a quarter of the screen, else below
@@ -130,14 +131,14 @@ class Composer {
   }
 
   Table make_table() const {
-    std::size_t longest = 0;
-    bool has_checks = false;
-    for (const std::size_t i : shown_)
-      for (const BackendSample& each : sample_.services[i].backends) {
-        longest = std::max(longest, each.endpoint.size());
-        has_checks |= !each.health.empty();
-      }
-    return {{options_.width, options_.unicode, options_.styled}, std::min(longest, kNameMax), has_checks};
+    TableNeeds needs;
+    for (const std::size_t i : shown_) {
+      const TableNeeds each = needs_of(sample_.services[i]);
+      needs = {std::max(needs.endpoint, each.endpoint), std::max(needs.words, each.words),
+               needs.has_checks || each.has_checks};
+    }
+    needs.endpoint = std::min(needs.endpoint, kEndpointMax);
+    return {{options_.width, options_.unicode, options_.styled}, needs};
   }
 
   std::size_t body_lines() const {
@@ -165,7 +166,7 @@ class Composer {
   // `room` lines of the table from state_.scroll on. The first one is always that of a service, so that the
   // backends below it have a name: it covers the line that it is not.
   void add_body(const Table& table, std::size_t room) {
-    std::size_t skip = std::min(state_.scroll, screen_.limits.scroll_max);
+    std::size_t skip = scroll();
     for (const std::size_t i : shown_) {
       if (room == 0) return;
       const std::size_t lines = 1 + sample_.services[i].backends.size();
@@ -214,7 +215,9 @@ class Composer {
     if (state_.is_paused) text.add("PAUSED", Style::warning).add("  ");
     text.add(fmt::format("q quit  h help  s sort: {}  / filter", to_string(state_.sort)));
     if (!state_.filter.empty()) text.add(": ").add(state_.filter, Style::strong);
-    text.add(fmt::format("  p pause  {} of {} services", shown_.size(), sample_.services.size()));
+    text.add(fmt::format("  p pause  {}/{} services", shown_.size(), sample_.services.size()));
+    if (screen_.limits.scroll_max > 0)
+      text.add(fmt::format("  {}%", 100 * scroll() / screen_.limits.scroll_max));
     push(text);
   }
 
