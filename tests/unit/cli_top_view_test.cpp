@@ -178,7 +178,7 @@ mail-in  PANIC  ON BACKUP  NO BACKEND 2.0/s  [fd00::40]       1     5.0      10 
 
 TEST(TopView, ConntrackNotFollowed) {
   Model model;
-  for (const std::uint64_t steps : {1, 2}) {
+  for (const std::uint64_t steps : {1U, 2U}) {
     Sample sample = busy_sample(static_cast<double>(steps), steps);
     sample.followed = false;
     sample.services.pop_back();
@@ -252,7 +252,7 @@ TEST(TopView, IsNeverLargerThanTheTerminal) {
 
 TEST(TopView, StylesChangeNothingButStyles) {
   const Model model = busy_model();
-  for (const std::size_t width : {20, 80, 140}) {
+  for (const std::size_t width : {20U, 80U, 140U}) {
     std::string styled = text_of(render(model.sample(), model.rates(), {}, {}, {width, 24, true, true}));
     std::string bare;
     for (std::size_t i = 0; i < styled.size(); ++i) {
