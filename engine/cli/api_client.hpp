@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/json/value.hpp>
 
 #include "core/result.hpp"
@@ -16,6 +17,12 @@ namespace nfsteer::cli {
 // error.
 core::Result<boost::json::value> call_api(const std::string& socket_path, const std::string& method,
                                           const std::string& target, const std::string& body = {});
+
+// The same in the loop of a program that has other things to do meanwhile.
+boost::asio::awaitable<core::Result<boost::json::value>> async_call_api(std::string socket_path,
+                                                                        std::string method,
+                                                                        std::string target,
+                                                                        std::string body = {});
 
 // "/v1/services/web/backends/%5Bfd00::20%5D:80": the words between slashes, percent-encoded where need be.
 std::string api_path(std::initializer_list<std::string_view> words);

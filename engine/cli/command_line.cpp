@@ -93,6 +93,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_client_commands(app, action);
   add_explain(app, action);
   add_rules_commands(app, action);
+  add_top(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
