@@ -119,6 +119,13 @@ core::Result<std::unique_ptr<Engine>> Engine::start(config::Config config, Sourc
   return engine;
 }
 
+std::vector<std::uint64_t> Engine::rounds() const {
+  std::vector<std::uint64_t> rounds;
+  for (const auto& worker : workers_)
+    rounds.push_back(worker->rounds());
+  return rounds;
+}
+
 Engine::~Engine() {
   if (auto stopped = stop(); !stopped) spdlog::error("{}", stopped.error().line());
 }
@@ -215,6 +222,13 @@ void Engine::release_slots() {
 }
 
 core::Result<std::vector<std::string>> Engine::reload() {
+  if (reload_listener_.begins) reload_listener_.begins();
+  auto changes = read_again();
+  if (reload_listener_.ends) reload_listener_.ends(changes);
+  return changes;
+}
+
+core::Result<std::vector<std::string>> Engine::read_again() {
   if (!source_)
     return core::usage_error("reload", "this engine was started from flags, there is no file to read",
                              "start it with -c FILE");

@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/config.hpp"
@@ -56,6 +57,12 @@ class Engine {
 
   // Reads the configuration again; returns what has changed, as config::differences() words it.
   core::Result<std::vector<std::string>> reload();
+  // Who is told of every reload, whoever asks for it.
+  struct ReloadListener {
+    std::function<void()> begins;
+    std::function<void(const core::Result<std::vector<std::string>>& changes)> ends;
+  };
+  void on_reload(ReloadListener listener) { reload_listener_ = std::move(listener); }
 
   // `change` edits the services as raw values (config/services_edit.hpp); what it makes of them is validated,
   // and takes effect as a whole or not at all.
@@ -64,10 +71,13 @@ class Engine {
 
   Status status();
   const core::QueueLayout& layout() const { return layout_; }
+  // Of each worker, see Worker::rounds().
+  std::vector<std::uint64_t> rounds() const;
 
  private:
   Engine(config::Config config, Source source, core::QueueLayout layout, netlink::InterfaceTable interfaces);
 
+  core::Result<std::vector<std::string>> read_again();
   core::Result<void> change_services(std::vector<core::Service> wanted);
   std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
   void release_slots();
@@ -76,6 +86,7 @@ class Engine {
 
   config::Engine settings_;
   Source source_;
+  ReloadListener reload_listener_;
   core::QueueLayout layout_;
   rules::Applier rules_;
   std::vector<core::Service> services_;  // what the rules in the kernel stand for
