@@ -100,6 +100,13 @@ void Engine::follow_connections() {
   }
 }
 
+std::vector<std::uint64_t> Engine::rounds() const {
+  std::vector<std::uint64_t> rounds;
+  for (const auto& worker : workers_)
+    rounds.push_back(worker->rounds());
+  return rounds;
+}
+
 Engine::~Engine() {
   if (auto stopped = stop(); !stopped) spdlog::error("{}", stopped.error().line());
 }

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -70,6 +71,12 @@ class Engine {
 
   // Reads the configuration again; returns what has changed, as config::differences() words it.
   core::Result<std::vector<std::string>> reload();
+  // Who is told of every reload, whoever asks for it.
+  struct ReloadListener {
+    std::function<void()> begins;
+    std::function<void(const core::Result<std::vector<std::string>>& changes)> ends;
+  };
+  void on_reload(ReloadListener listener) { reload_listener_ = std::move(listener); }
 
   // `change` edits the services as raw values (config/services_edit.hpp); what it makes of them is validated,
   // and takes effect as a whole or not at all.
@@ -84,6 +91,8 @@ class Engine {
   ServiceStatus service_status(std::size_t index);
   bool counts_connections() const { return tracker_ != nullptr; }
   const core::QueueLayout& layout() const { return layout_; }
+  // Of each worker, see Worker::rounds().
+  std::vector<std::uint64_t> rounds() const;
 
  private:
   Engine(boost::asio::io_context& io, config::Config config, Source source, core::QueueLayout layout,
@@ -91,6 +100,7 @@ class Engine {
 
   core::Result<void> start_workers();
   void follow_connections();
+  core::Result<std::vector<std::string>> read_again();
   core::Result<void> change_services(std::vector<core::Service> wanted);
   // Brings workers and rules to these services, as available now.
   core::Result<void> install(std::vector<core::Service> wanted);
@@ -116,6 +126,7 @@ class Engine {
 
   config::Engine settings_;
   Source source_;
+  ReloadListener reload_listener_;
   std::uint64_t seed_;
   core::QueueLayout layout_;
   rules::Applier rules_;

@@ -266,6 +266,13 @@ void Engine::release_slots() {
 }
 
 core::Result<std::vector<std::string>> Engine::reload() {
+  if (reload_listener_.begins) reload_listener_.begins();
+  auto changes = read_again();
+  if (reload_listener_.ends) reload_listener_.ends(changes);
+  return changes;
+}
+
+core::Result<std::vector<std::string>> Engine::read_again() {
   if (!source_)
     return core::usage_error("reload", "this engine was started from flags, there is no file to read",
                              "start it with -c FILE");

@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <map>
 
-#include <spdlog/spdlog.h>
-
 #include "control/engine.hpp"
+#include "control/log.hpp"
 #include "iptc/counters.hpp"
 #include "netlink/queue_stats.hpp"
 #include "tracking/conntrack_use.hpp"
@@ -49,7 +48,7 @@ std::vector<QueueStatus> queue_status(const core::QueueLayout& layout) {
   std::vector<QueueStatus> queues;
   const auto kernel = netlink::read_queue_stats();
   if (!kernel) {
-    spdlog::warn("status lacks the kernel's queue counters: {}", kernel.error().line());
+    log_limited(spdlog::level::warn, "status lacks the kernel's queue counters: {}", kernel.error().line());
     return queues;
   }
   for (const netlink::QueueStats& each : *kernel) {
@@ -129,7 +128,8 @@ Status Engine::status() {
   status.conntrack = conntrack_status();
 
   const auto kernel = rules::read_counters();
-  if (!kernel) spdlog::warn("status lacks the rules' counters: {}", kernel.error().line());
+  if (!kernel)
+    log_limited(spdlog::level::warn, "status lacks the rules' counters: {}", kernel.error().line());
   for (std::size_t index = 0; index < services_.size(); ++index) {
     ServiceStatus& each = status.services.emplace_back(service_status(index));
     if (!kernel) continue;
@@ -149,7 +149,9 @@ Status Engine::status() {
     each.decision_ns = worker->counters().decision_ns.value();
   }
   status.queues = queue_status(layout_);
-  if (auto refreshed = interfaces_.refresh(); !refreshed) spdlog::warn("{}", refreshed.error().line());
+  if (auto refreshed = interfaces_.refresh(); !refreshed)
+    log_limited(spdlog::level::warn, "status lacks the names of new interfaces: {}",
+                refreshed.error().line());
   status.interfaces = interface_status(workers_, interfaces_);
   return status;
 }
