@@ -19,10 +19,9 @@ core::Result<control::Explanation> explanation_of(const control::Engine& engine,
   if (!from_here) return tl::unexpected(from_here.error());
   const auto to_here = control::is_own_address(flow.destination_address());
   if (!to_here) return tl::unexpected(to_here.error());
-  const auto availability = control::availability_of(engine);
-  const auto rules = control::rules_of(engine, availability);
+  const auto rules = engine.rules();
   if (!rules) return tl::unexpected(rules.error());
-  return control::explain({flow, *from_here, *to_here}, engine.services(), availability, *rules);
+  return control::explain({flow, *from_here, *to_here}, engine.services(), engine.availability(), *rules);
 }
 
 }  // namespace

@@ -87,6 +87,9 @@ class Engine {
   const std::vector<core::Availability>& availability() const { return availability_; }
 
   Status status();
+  // The rules that stand for all this.
+  core::Result<rules::RuleSet> rules() { return plan_rules(effective_); }
+
   // Of services()[index]; without what the kernel's rules have counted, which takes reading them all.
   ServiceStatus service_status(std::size_t index);
   bool counts_connections() const { return tracker_ != nullptr; }
@@ -107,6 +110,7 @@ class Engine {
   // The same for the services as they are, where a backend's availability has changed.
   void refresh();
   void refresh_at_next_step();
+  core::Result<rules::RuleSet> plan_rules(const std::vector<core::Service>& services);
   void tick_at_next_second();
   void tick();
   void report_unanswered();

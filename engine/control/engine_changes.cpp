@@ -105,17 +105,14 @@ core::Result<void> Engine::change_services(std::vector<Service> wanted) {
 core::Result<void> Engine::install(std::vector<Service> wanted) {
   std::vector<Availability> available = evaluate(wanted);
   std::vector<Service> next = effective(wanted, available);
-  const auto spread = can_spread_by_port(next);
-  if (!spread) return tl::unexpected(spread.error());
-  if (!*spread && !std::exchange(warned_of_coarse_spreading_, true))
-    spdlog::warn("the kernel has no bpf match: all connections of one client go to one worker; load xt_bpf");
-  const rules::RuleSet planned = rules::plan(next, layout_, {.spread_by_port = *spread});
-  if (auto probed = rules::probe(planned); !probed) return probed;
+  const auto planned = plan_rules(next);
+  if (!planned) return tl::unexpected(planned.error());
+  if (auto probed = rules::probe(*planned); !probed) return probed;
 
   // Connections to what is new are counted from the first one on.
   if (tracker_) tracker_->follow(lookup_of(wanted));
   published_.publish(make_snapshot(bound_by_both(effective_, next)));
-  auto applied = rules_.apply(planned);
+  auto applied = rules_.apply(*planned);
   const std::vector<Service> held_before = holding(services_, availability_);
   if (applied) {
     services_ = std::move(wanted);
@@ -134,6 +131,14 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
   if (applied) forget_stale_flows(held_before);
   refresh_at_next_step();
   return applied;
+}
+
+core::Result<rules::RuleSet> Engine::plan_rules(const std::vector<Service>& services) {
+  const auto spread = can_spread_by_port(services);
+  if (!spread) return tl::unexpected(spread.error());
+  if (!*spread && !std::exchange(warned_of_coarse_spreading_, true))
+    spdlog::warn("the kernel has no bpf match: all connections of one client go to one worker; load xt_bpf");
+  return rules::plan(services, layout_, {.spread_by_port = *spread});
 }
 
 Lifecycle::HealthOf Engine::known_health() const {
