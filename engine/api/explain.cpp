@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-core::Result<control::Explanation> explanation_of(const control::Engine& engine, const core::FlowKey& flow) {
+core::Result<control::Explanation> explanation_of(control::Engine& engine, const core::FlowKey& flow) {
   const auto from_here = control::is_own_address(flow.source_address());
   if (!from_here) return tl::unexpected(from_here.error());
   const auto to_here = control::is_own_address(flow.destination_address());
