@@ -12,6 +12,8 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "api/metrics.hpp"
+#include "api/process_usage.hpp"
 #include "api/services.hpp"
 
 namespace nfsteer::api {
@@ -52,6 +54,10 @@ HttpResponse get_status(const ApiCall& call) {
   return {200, json::serialize(to_json(call.engine.status()))};
 }
 
+HttpResponse get_metrics(const ApiCall& call) {
+  return {200, metrics_text(call.engine.status(), read_process_usage()), {}, {}, std::string(kMetricsType)};
+}
+
 HttpResponse post_reload(const ApiCall& call) {
   const auto changes = call.engine.reload();
   if (!changes) return failure_of(changes.error());
@@ -68,6 +74,8 @@ struct Route {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
+    {"GET", "/v1/metrics", get_metrics},
+    {"GET", "/metrics", get_metrics},
     {"POST", "/v1/reload", post_reload},
     {"GET", "/v1/services", get_services},
     {"POST", "/v1/services", post_service},
@@ -76,7 +84,9 @@ constexpr Route kRoutes[] = {
     {"PATCH", "/v1/services/*", patch_service},
     {"DELETE", "/v1/services/*", delete_service},
     {"POST", "/v1/services/*/backends", post_backend},
+    {"GET", "/v1/services/*/status", get_service_status},
     {"GET", "/v1/services/*/backends/*", get_backend},
+    {"GET", "/v1/services/*/backends/*/status", get_backend_status},
     {"PATCH", "/v1/services/*/backends/*", patch_backend},
     {"DELETE", "/v1/services/*/backends/*", delete_backend},
 };
@@ -116,6 +126,13 @@ HttpResponse failure_of(const core::Error& error) {
 }
 
 HttpResponse handle_request(control::Engine& engine, const HttpRequest& request) {
+  if (request.read_only && request.method != "GET") {
+    HttpResponse refusal =
+        failure(405, fmt::format("{}: takes only GET at this address; changes go through the control socket",
+                                 request.method));
+    refusal.allow = "GET";
+    return refusal;
+  }
   const auto path = segments_of(std::string_view(request.target).substr(0, request.target.find('?')));
   std::string allowed;
   for (const Route& route : kRoutes) {

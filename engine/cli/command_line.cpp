@@ -47,6 +47,9 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
       command.add_option("--policy", service.policy, "balancing policy"),
       command.add_flag("--masquerade", service.masquerade, "replace the client's address too"),
       command.add_option("--on-no-backend", service.on_no_backend, "reject, drop or pass"),
+      command.add_option("--affinity", service.affinity,
+                         "client, or for how long a client keeps its backend, as in 3h"),
+      command.add_option("--health", service.health, "tcp, http, udp, icmp or passive: check the backends"),
   };
   for (CLI::Option* option : shorthand) {
     option->excludes(file);
@@ -60,8 +63,16 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
            command.add_option("--seed", engine.seed, "for repeatable decisions; default: random"),
            command.add_option("--control", engine.control, "path of the control socket")
                ->envname("NFSTEER_CONTROL"),
+           command.add_option("--control-group", engine.control_group, "group of the control socket"),
+           command.add_option("--listen", engine.listen,
+                              "[ADDRESS:]PORT where metrics and status can be read; default: nowhere"),
+           command.add_flag("--watch", engine.watch, "reload when the file changes"),
+           command.add_flag("--no-track-connections", engine.no_track_connections,
+                            "do not count connections from conntrack's events"),
            command.add_option("--on-stop", engine.on_stop,
                               "keep (default): the DNAT ladder stays; remove: every rule goes"),
+           command.add_option("--log-level", engine.log_level, "debug, info (default), warning or error"),
+           command.add_option("--log-format", engine.log_format, "text (default) or json"),
        })
     option->group("Engine");
   return flags;

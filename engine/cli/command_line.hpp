@@ -32,8 +32,10 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command);
 std::shared_ptr<std::string> add_control_flag(CLI::App& command);
 
 void add_run(CLI::App& app, Action& action);
-void add_client_commands(CLI::App& app, Action& action);  // what asks a running engine
-void add_rules_commands(CLI::App& app, Action& action);   // rules, check, cleanup
-void add_top(CLI::App& app, Action& action);              // a live view of a running engine
+void add_client_commands(CLI::App& app, Action& action);   // what asks a running engine
+void add_backend_commands(CLI::App& app, Action& action);  // of those, `backend ...`
+void add_weight(CLI::App& app, Action& action, const std::string& what);
+void add_rules_commands(CLI::App& app, Action& action);  // rules, check, cleanup
+void add_top(CLI::App& app, Action& action);             // a live view of a running engine
 
 }  // namespace nfsteer::cli

@@ -64,7 +64,7 @@ core::Result<void> run(const ConfigFlags& flags) {
   control::Engine::Source source;
   if (!flags.file.empty()) source = [&] { return flags.load(); };
   const std::size_t services = config->services.size();
-  auto started = control::Engine::start(std::move(*config), std::move(source));
+  auto started = control::Engine::start(io, std::move(*config), std::move(source));
   if (!started) return tl::unexpected(started.error());
   engine = std::move(*started);
 

@@ -1,19 +1,16 @@
 #include "config/config.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "config/flags.hpp"
 #include "config/validate.hpp"
 #include "config/yaml_reader.hpp"
-#include "core/queue_layout.hpp"
 
 namespace nfsteer::config {
 namespace {
@@ -42,16 +39,6 @@ core::Result<std::string> read_file(const std::string& path) {
 }
 
 }  // namespace
-
-std::string_view to_string(OnStop choice) {
-  return choice == OnStop::keep ? "keep" : "remove";
-}
-
-std::uint16_t Engine::workers() const {
-  if (queues != 0) return queues;
-  const unsigned cpus = std::thread::hardware_concurrency();
-  return static_cast<std::uint16_t>(std::clamp(cpus, 1U, unsigned{core::kWorkersMax}));
-}
 
 core::Result<Config> load_file(const std::string& path, std::span<const std::string_view> known_policies) {
   const auto text = read_file(path);

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/engine_settings.hpp"
 #include "core/result.hpp"
 #include "core/service.hpp"
 
@@ -31,34 +32,6 @@ inline constexpr std::size_t kServicesMax = 10'000;
 inline constexpr std::size_t kBackendsMax = 16'384;  // of one service
 inline constexpr std::size_t kServiceNameMax = 63;   // characters
 inline constexpr std::string_view kServiceNameDefault = "vip";
-
-inline constexpr std::uint32_t kQueueLengthDefault = 4096;
-inline constexpr std::uint32_t kQueueLengthMax = 65'536;
-inline constexpr std::string_view kControlDefault = "/run/nfsteer/control.sock";
-inline constexpr std::size_t kControlMax =
-    107;  // characters; sun_path holds 108 bytes, one of them the final NUL
-
-// What becomes of the rules when the engine stops.
-enum class OnStop : std::uint8_t {
-  keep,    // the DNAT ladder stays and balances until the next start, or until `nfsteer cleanup`
-  remove,  // every rule goes, and with it whatever balances new connections
-};
-
-std::string_view to_string(OnStop choice);
-
-struct Engine {
-  std::uint16_t queues = 0;      // worker threads, 1..core::kWorkersMax; 0: as many as CPUs, see workers()
-  std::uint16_t queue_base = 0;  // first NFQUEUE number
-  std::uint32_t queue_length = kQueueLengthDefault;  // packets that a kernel queue holds, 1..kQueueLengthMax
-  std::optional<std::uint64_t> seed;                 // of the policies' choices; none: random
-  std::string control{kControlDefault};              // path of the control socket, printable ASCII
-  OnStop on_stop = OnStop::keep;
-
-  // `queues`, or the number of CPUs this process may use, at most core::kWorkersMax.
-  std::uint16_t workers() const;
-
-  friend bool operator==(const Engine&, const Engine&) = default;
-};
 
 struct Config {
   Engine engine;
@@ -78,6 +51,8 @@ struct ServiceFlags {
   std::optional<std::string> policy;
   bool masquerade = false;
   std::optional<std::string> on_no_backend;
+  std::optional<std::string> affinity;  // the short forms of a file
+  std::optional<std::string> health;    //
 };
 
 // Settings of the engine as typed on the command line.
@@ -87,7 +62,13 @@ struct EngineFlags {
   std::optional<std::string> queue_length;
   std::optional<std::string> seed;
   std::optional<std::string> control;
+  std::optional<std::string> control_group;
+  std::optional<std::string> listen;
+  bool watch = false;
+  bool no_track_connections = false;
   std::optional<std::string> on_stop;
+  std::optional<std::string> log_level;
+  std::optional<std::string> log_format;
 };
 
 core::Result<Config> load_file(const std::string& path, std::span<const std::string_view> known_policies);

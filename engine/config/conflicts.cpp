@@ -41,6 +41,19 @@ core::Result<void> check_backend(const Place& place, const Service& service, con
   return {};
 }
 
+core::Result<void> check_health(const Place& place, const Service& service) {
+  const core::HealthCheck& check = *service.health;
+  const bool needs_port = check.type == core::CheckType::tcp || check.type == core::CheckType::http ||
+                          check.type == core::CheckType::udp;
+  if (needs_port && check.port == 0 && service.port == 0)
+    return place.fail("no port to check", "write port: N");
+  if (check.passive > 0 && service.protocol != core::Protocol::tcp && service.protocol != core::Protocol::any)
+    return place.field("passive").fail(fmt::format("passive counts TCP connections, and the protocol is {}",
+                                                   core::to_string(service.protocol)),
+                                       "have the service checked in another way");
+  return {};
+}
+
 }  // namespace
 
 core::Result<void> check_service(const Place& place, const Service& service) {
@@ -48,6 +61,8 @@ core::Result<void> check_service(const Place& place, const Service& service) {
     return place.field("port").fail(
         fmt::format("port {} with protocol any, which has no ports", service.port),
         "set the protocol to tcp, udp or sctp");
+  if (service.health)
+    if (auto good = check_health(place.field("health"), service); !good) return good;
   const Place backends = place.field("backends");
   std::map<std::pair<IpAddress, std::uint16_t>, std::size_t> seen;
   for (std::size_t i = 0; i < service.backends.size(); ++i) {

@@ -1,70 +1,108 @@
 #include "config/diff.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "config/raw_writer.hpp"
+
 namespace nfsteer::config {
 namespace {
 
-using core::Backend;
 using core::endpoint_text;
 using core::Service;
 
-using Endpoint = std::pair<core::IpAddress, std::uint16_t>;
-
-// Lines about one service.
-class Changes {
- public:
-  Changes(std::vector<std::string>& lines, std::string_view service) : lines_(lines), service_(service) {}
-
-  template <typename T>
-  void field(std::string_view name, const T& before, const T& after) {
-    if (before != after) add(fmt::format("{} {} -> {}", name, before, after));
-  }
-  void add(std::string_view what) { lines_.push_back(fmt::format("~ service {}: {}", service_, what)); }
-
- private:
-  std::vector<std::string>& lines_;
-  std::string_view service_;
-};
-
-std::map<Endpoint, std::uint32_t> weights_of(const Service& service) {
-  std::map<Endpoint, std::uint32_t> weights;
-  for (const Backend& each : service.backends)
-    weights.emplace(Endpoint{each.address, each.port}, each.weight);
-  return weights;
+std::string plain_text(const RawValue& single) {
+  return single.text.empty() ? "\"\"" : single.text;
 }
 
-void compare_backends(const Service& before, const Service& after, Changes& changes) {
-  const auto old = weights_of(before);
-  const auto wanted = weights_of(after);
-  for (const auto& [endpoint, weight] : old)
-    if (!wanted.contains(endpoint))
-      changes.add("- backend " + endpoint_text(endpoint.first, endpoint.second));
-  for (const auto& [endpoint, weight] : wanted) {
-    const std::string name = endpoint_text(endpoint.first, endpoint.second);
-    const auto known = old.find(endpoint);
-    if (known == old.end()) {
-      changes.add(fmt::format("+ backend {}, weight {}", name, weight));
-    } else if (known->second != weight) {
-      changes.add(fmt::format("~ backend {}, weight {} -> {}", name, known->second, weight));
+// A value for people; none: the field has no default that could be written.
+std::string words(const RawValue* value) {
+  return value == nullptr ? "none" : on_one_line(without_defaults(*value), plain_text);
+}
+
+bool equal(const RawValue& one, const RawValue& other) {
+  if (one.kind != other.kind || one.text != other.text || one.children.size() != other.children.size())
+    return false;
+  for (std::size_t i = 0; i < one.children.size(); ++i)
+    if (one.children[i].name != other.children[i].name || !equal(one.children[i], other.children[i]))
+      return false;
+  return true;
+}
+
+// "FIELD BEFORE -> AFTER" of each field of two maps that differs, but for the backends; a map's in a map are
+// called "health.interval".
+std::vector<std::string> changed_fields(const RawValue& before, const RawValue& after,
+                                        const std::string& above = {}) {
+  std::vector<std::string> changes;
+  const auto compare = [&](const std::string& name) {
+    const RawValue* old = before.find(name);
+    const RawValue* wanted = after.find(name);
+    if (name == "backends" || (old != nullptr && wanted != nullptr && equal(*old, *wanted))) return;
+    if (old != nullptr && wanted != nullptr && old->kind == RawValue::Kind::map &&
+        wanted->kind == old->kind) {
+      for (std::string& each : changed_fields(*old, *wanted, above + name + "."))
+        changes.push_back(std::move(each));
+    } else {
+      changes.push_back(fmt::format("{}{} {} -> {}", above, name, words(old), words(wanted)));
     }
+  };
+  for (const RawValue& field : after.children)
+    compare(field.name);
+  for (const RawValue& field : before.children)
+    if (after.find(field.name) == nullptr) compare(field.name);
+  return changes;
+}
+
+// The backends by address and port, the values of raw_of(service).
+std::map<std::pair<core::IpAddress, std::uint16_t>, const RawValue*> backends_of(const Service& service,
+                                                                                 const RawValue& raw) {
+  std::map<std::pair<core::IpAddress, std::uint16_t>, const RawValue*> backends;
+  const RawValue& list = *raw.find("backends");
+  for (std::size_t i = 0; i < service.backends.size(); ++i)
+    backends.try_emplace({service.backends[i].address, service.backends[i].port}, &list.children[i]);
+  return backends;
+}
+
+// What a backend's or service's fields say beside its name and place, each behind `joint`.
+std::string settings(const RawValue& map, std::string_view joint) {
+  constexpr std::string_view kElsewhere[] = {"name", "vip", "protocol", "address", "port", "backends"};
+  std::string text;
+  for (const RawValue& field : map.children) {
+    if (field.is_default || std::ranges::find(kElsewhere, field.name) != std::end(kElsewhere)) continue;
+    if (field.name == "masquerade" && field.text == "false") continue;
+    text += joint;
+    text += field.text == "true" ? field.name : fmt::format("{} {}", field.name, words(&field));
   }
+  return text;
 }
 
 void compare(const Service& before, const Service& after, std::vector<std::string>& lines) {
-  Changes changes(lines, after.name);
-  changes.field("vip", before.vip.to_string(), after.vip.to_string());
-  changes.field("protocol", core::to_string(before.protocol), core::to_string(after.protocol));
-  changes.field("port", before.port, after.port);
-  changes.field("mode", core::to_string(before.mode), core::to_string(after.mode));
-  changes.field("policy", before.policy, after.policy);
-  changes.field("masquerade", before.masquerade, after.masquerade);
-  changes.field("on_no_backend", core::to_string(before.on_no_backend), core::to_string(after.on_no_backend));
-  compare_backends(before, after, changes);
+  if (before == after) return;
+  const auto add = [&](std::string_view what) {
+    lines.push_back(fmt::format("~ service {}: {}", after.name, what));
+  };
+  const RawValue old_raw = raw_of(before);
+  const RawValue wanted_raw = raw_of(after);
+  for (const std::string& each : changed_fields(old_raw, wanted_raw))
+    add(each);
+  const auto old = backends_of(before, old_raw);
+  const auto wanted = backends_of(after, wanted_raw);
+  for (const auto& [endpoint, raw] : old)
+    if (!wanted.contains(endpoint)) add("- backend " + endpoint_text(endpoint.first, endpoint.second));
+  for (const auto& [endpoint, raw] : wanted) {
+    const std::string name = endpoint_text(endpoint.first, endpoint.second);
+    const auto known = old.find(endpoint);
+    if (known == old.end()) {
+      add(fmt::format("+ backend {}{}", name, settings(*raw, ", ")));
+    } else if (const auto changes = changed_fields(*known->second, *raw); !changes.empty()) {
+      add(fmt::format("~ backend {}, {}", name, fmt::join(changes, ", ")));
+    }
+  }
 }
 
 std::map<std::string_view, const Service*> by_name(const std::vector<Service>& services) {
@@ -98,14 +136,14 @@ std::vector<std::string> differences(const std::vector<Service>& before, const s
 std::vector<std::string> description(const std::vector<Service>& services) {
   std::vector<std::string> lines;
   for (const Service& service : services) {
-    lines.push_back(fmt::format("service {}  {} {}  mode {}  policy {}{}  on_no_backend {}", service.name,
-                                endpoint_text(service.vip, service.port), core::to_string(service.protocol),
-                                core::to_string(service.mode), service.policy,
-                                service.masquerade ? "  masquerade" : "",
-                                core::to_string(service.on_no_backend)));
-    for (const Backend& each : service.backends)
-      lines.push_back(
-          fmt::format("  backend {}  weight {}", endpoint_text(each.address, each.port), each.weight));
+    const RawValue raw = raw_of(service);
+    lines.push_back(fmt::format("service {}  {} {}{}", service.name, endpoint_text(service.vip, service.port),
+                                core::to_string(service.protocol), settings(raw, "  ")));
+    const std::vector<RawValue>& backends = raw.find("backends")->children;
+    for (std::size_t i = 0; i < backends.size(); ++i)
+      lines.push_back(fmt::format("  backend {}{}",
+                                  endpoint_text(service.backends[i].address, service.backends[i].port),
+                                  settings(backends[i], "  ")));
   }
   return lines;
 }

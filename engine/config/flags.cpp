@@ -42,6 +42,8 @@ RawValue raw_from(const ServiceFlags& flags) {
   add_text(service, "policy", "--policy", flags.policy);
   add_text(service, "masquerade", "--masquerade", flags.masquerade ? "true" : "false");
   add_text(service, "on_no_backend", "--on-no-backend", flags.on_no_backend);
+  add_text(service, "affinity", "--affinity", flags.affinity);
+  add_text(service, "health", "--health", flags.health);
   service.children.push_back(std::move(backends));
 
   RawValue services = make(RawValue::Kind::list, "services");
@@ -58,7 +60,13 @@ RawValue raw_from(const EngineFlags& flags) {
   add_text(engine, "queue_length", "--queue-length", flags.queue_length);
   add_text(engine, "seed", "--seed", flags.seed);
   add_text(engine, "control", "--control", flags.control);
+  add_text(engine, "control_group", "--control-group", flags.control_group);
+  add_text(engine, "listen", "--listen", flags.listen);
+  if (flags.watch) add_text(engine, "watch", "--watch", "true");
+  if (flags.no_track_connections) add_text(engine, "track_connections", "--no-track-connections", "false");
   add_text(engine, "on_stop", "--on-stop", flags.on_stop);
+  add_text(engine, "log_level", "--log-level", flags.log_level);
+  add_text(engine, "log_format", "--log-format", flags.log_format);
   return engine;
 }
 

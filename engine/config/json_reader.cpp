@@ -7,6 +7,7 @@
 
 #include "config/config.hpp"
 #include "config/places.hpp"
+#include "config/raw_writer.hpp"
 
 namespace nfsteer::config {
 namespace {
@@ -74,6 +75,29 @@ core::Result<RawValue> raw_of(const json::value& value, std::string where) {
   return raw;
 }
 
+json::value json_of(const RawValue& raw) {
+  switch (raw.kind) {
+    case RawValue::Kind::nothing:
+      return nullptr;
+    case RawValue::Kind::text:
+      return raw.is_bare ? json::parse(raw.text) : json::value(raw.text);
+    case RawValue::Kind::list: {
+      json::array list;
+      list.reserve(raw.children.size());
+      for (const RawValue& each : raw.children)
+        list.push_back(json_of(each));
+      return list;
+    }
+    case RawValue::Kind::map: {
+      json::object map;
+      for (const RawValue& each : raw.children)
+        map[each.name] = json_of(each);
+      return map;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 core::Result<RawValue> read_json(std::string_view text) {
@@ -86,24 +110,7 @@ core::Result<RawValue> read_json(std::string_view text) {
 }
 
 json::value to_json(const core::Service& service) {
-  json::array backends;
-  backends.reserve(service.backends.size());
-  for (const core::Backend& each : service.backends) {
-    json::object backend{{"address", each.address.to_string()}};
-    if (each.port != 0) backend["port"] = each.port;
-    backend["weight"] = each.weight;
-    backends.push_back(std::move(backend));
-  }
-  json::object object{{"name", service.name},
-                      {"vip", service.vip.to_string()},
-                      {"protocol", core::to_string(service.protocol)}};
-  if (service.port != 0) object["port"] = service.port;
-  object["mode"] = core::to_string(service.mode);
-  object["policy"] = service.policy;
-  object["masquerade"] = service.masquerade;
-  object["on_no_backend"] = core::to_string(service.on_no_backend);
-  object["backends"] = std::move(backends);
-  return object;
+  return json_of(without_defaults(raw_of(service)));
 }
 
 }  // namespace nfsteer::config

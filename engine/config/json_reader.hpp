@@ -17,7 +17,7 @@ namespace nfsteer::config {
 // that an object gives twice the last one counts. Errors: no JSON, a number with a fraction.
 core::Result<RawValue> read_json(std::string_view text);
 
-// A service with every field, defaults included; read_json() and the validator make an equal one of it.
+// A service; read_json() and the validator make an equal one of it. Numbers and truth values are such.
 boost::json::value to_json(const core::Service& service);
 
 }  // namespace nfsteer::config

@@ -129,6 +129,11 @@ core::Result<bool> read_truth(const Place& place) {
   return read_name_of(place, {"true", "false"}).map([](std::size_t index) { return index == 0; });
 }
 
+bool is_name_part(char each) {
+  return (each >= 'a' && each <= 'z') || (each >= 'A' && each <= 'Z') || (each >= '0' && each <= '9') ||
+         each == '.' || each == '_' || each == '-';
+}
+
 core::Result<void> expect_map(const Place& place, std::string_view mend) {
   if (place.value().kind != Kind::map) return wrong_kind(place, "a map", mend);
   return {};

@@ -17,6 +17,8 @@ namespace nfsteer::config {
 
 core::Result<std::string_view> read_text(const Place& place, std::string_view mend);
 
+inline constexpr std::uint64_t kPortMax = 65535;
+
 // Decimal digits only: YAML's octal, hexadecimal, signed and float forms are refused rather than guessed at.
 core::Result<std::uint64_t> read_number(const Place& place, std::uint64_t min, std::uint64_t max,
                                         std::string_view mend);
@@ -37,6 +39,9 @@ core::Result<Enum> read_choice(const Place& place, std::initializer_list<Enum> c
 }
 
 core::Result<bool> read_truth(const Place& place);
+
+// A character of [A-Za-z0-9_.-].
+bool is_name_part(char each);
 
 // Succeed if the value is of that kind.
 core::Result<void> expect_map(const Place& place, std::string_view mend);

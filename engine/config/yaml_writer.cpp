@@ -1,59 +1,51 @@
-#include <iterator>
 #include <string>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "config/config.hpp"
+#include "config/raw_writer.hpp"
 
 namespace nfsteer::config {
 namespace {
 
 // Double quotes keep what would be something else without them: a name "null", an IPv6 address, a path with a
 // colon. The configuration holds no text with control characters.
-std::string quote(std::string_view text) {
+std::string yaml_text(const RawValue& single) {
+  if (single.is_bare) return single.text;
   std::string quoted = "\"";
-  for (const char each : text) {
+  for (const char each : single.text) {
     if (each == '"' || each == '\\') quoted += '\\';
     quoted += each;
   }
   return quoted + '"';
 }
 
-using Output = std::back_insert_iterator<std::string>;
-
-void write(Output out, const Engine& engine) {
-  fmt::format_to(out, "engine:\n");
-  if (engine.queues != 0) fmt::format_to(out, "  queues: {}\n", engine.queues);
-  fmt::format_to(out, "  queue_base: {}\n  queue_length: {}\n", engine.queue_base, engine.queue_length);
-  if (engine.seed) fmt::format_to(out, "  seed: {}\n", *engine.seed);
-  fmt::format_to(out, "  control: {}\n  on_stop: {}\n", quote(engine.control), to_string(engine.on_stop));
-}
-
-void write(Output out, const core::Service& service) {
-  fmt::format_to(out, "  - name: {}\n    vip: {}\n    protocol: {}\n", quote(service.name),
-                 quote(service.vip.to_string()), to_string(service.protocol));
-  if (service.port != 0) fmt::format_to(out, "    port: {}\n", service.port);
-  fmt::format_to(out, "    mode: {}\n    policy: {}\n    masquerade: {}\n    on_no_backend: {}\n",
-                 to_string(service.mode), quote(service.policy), service.masquerade,
-                 to_string(service.on_no_backend));
-  fmt::format_to(out, "    backends:{}\n", service.backends.empty() ? " []" : "");
-  for (const core::Backend& backend : service.backends) {
-    fmt::format_to(out, "      - {{address: {}", quote(backend.address.to_string()));
-    if (backend.port != 0) fmt::format_to(out, ", port: {}", backend.port);
-    fmt::format_to(out, ", weight: {}}}\n", backend.weight);
+// The fields of a map, a line each, behind `indent`; only the first one behind `first_indent`.
+void write_fields(std::string& out, const RawValue& map, std::string_view first_indent,
+                  std::string_view indent) {
+  for (const RawValue& field : map.children) {
+    out += &field == map.children.data() ? first_indent : indent;
+    out += field.name + ":";
+    const bool has_lines = field.name == "backends" && !field.children.empty();
+    if (has_lines) {
+      for (const RawValue& each : field.children)
+        out += fmt::format("\n{}  - {}", indent, on_one_line(each, yaml_text));
+    } else {
+      out += ' ' + on_one_line(field, yaml_text);
+    }
+    out += '\n';
   }
 }
 
 }  // namespace
 
 std::string to_yaml(const Config& config) {
-  std::string text;
-  const Output out = std::back_inserter(text);
-  write(out, config.engine);
-  fmt::format_to(out, "services:{}\n", config.services.empty() ? " []" : "");
+  std::string text = "engine:\n";
+  write_fields(text, raw_of(config.engine), "  ", "  ");
+  text += config.services.empty() ? "services: []\n" : "services:\n";
   for (const core::Service& service : config.services)
-    write(out, service);
+    write_fields(text, raw_of(service), "  - ", "    ");
   return text;
 }
 

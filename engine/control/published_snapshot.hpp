@@ -36,6 +36,9 @@ class PublishedSnapshot {
     readers_[reader].in_use.store(nullptr, std::memory_order_release);
   }
 
+  // Control thread only; valid until the next publish().
+  const core::Snapshot& current() const { return *owned_; }
+
   // Control thread only. Waits for workers that are inside: at most as long as a batch takes.
   void publish(std::unique_ptr<const core::Snapshot> next) {
     current_.store(next.get());

@@ -43,8 +43,14 @@ bool is_backend(const Service& service, const Connection& connection) {
   });
 }
 
-bool may_carry(const Service& service) {
-  return service.protocol != core::Protocol::tcp && service.protocol != core::Protocol::sctp;
+bool resets(const Service& service) {
+  return service.on_backend_loss == core::OnBackendLoss::reset;
+}
+
+// Does it ever have flows to forget?
+bool forgets(const Service& service) {
+  return resets(service) ||
+         (service.protocol != core::Protocol::tcp && service.protocol != core::Protocol::sctp);
 }
 
 bool has_all_backends_of(const Service& after, const Service& before) {
@@ -60,10 +66,11 @@ bool has_all_backends_of(const Service& after, const Service& before) {
 std::function<bool(const Connection&)> stale_flows(const std::vector<Service>& before,
                                                    const std::vector<Service>& after) {
   return [old = lookup_of(before), now = lookup_of(after)](const Connection& connection) {
-    if (ends_by_itself(connection.original.protocol) || (connection.status & IPS_DST_NAT) == 0) return false;
-    if (const core::SteeredService* taker = now->find(connection.original))
-      return !is_backend(taker->service, connection);
-    return old->find(connection.original) != nullptr;
+    if ((connection.status & IPS_DST_NAT) == 0) return false;
+    const core::SteeredService* const taker = now->find(connection.original);
+    if (taker != nullptr && is_backend(taker->service, connection)) return false;
+    const core::SteeredService* const owner = taker != nullptr ? taker : old->find(connection.original);
+    return owner != nullptr && (resets(owner->service) || !ends_by_itself(connection.original.protocol));
   };
 }
 
@@ -75,12 +82,27 @@ bool may_leave_stale_flows(const std::vector<Service>& before, const std::vector
   };
   const bool lost = std::ranges::any_of(before, [&](const Service& old) {
     const auto now = same_scope(after, old);
-    return may_carry(old) && (now == after.end() || !has_all_backends_of(*now, old));
+    return forgets(old) && (now == after.end() || !has_all_backends_of(*now, old));
   });
   // A new service may take what an older, wider one took, or what an earlier engine left.
   return lost || std::ranges::any_of(after, [&](const Service& each) {
-           return may_carry(each) && same_scope(before, each) == before.end();
+           return forgets(each) && same_scope(before, each) == before.end();
          });
+}
+
+std::vector<Service> holding(const std::vector<Service>& services,
+                             const std::vector<core::Availability>& availability) {
+  using core::BackendState;
+  std::vector<Service> holders = services;
+  for (std::size_t i = 0; i < holders.size(); ++i) {
+    if (availability[i].panic) continue;
+    const std::vector<BackendState>& states = availability[i].states;
+    holders[i].backends.clear();
+    for (std::size_t backend = 0; backend < states.size(); ++backend)
+      if (states[backend] != BackendState::down && states[backend] != BackendState::maintenance)
+        holders[i].backends.push_back(services[i].backends[backend]);
+  }
+  return holders;
 }
 
 core::Result<std::size_t> forget(const std::function<bool(const Connection&)>& stale) {

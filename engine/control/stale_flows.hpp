@@ -1,29 +1,39 @@
 // What conntrack still sends to backends that are gone.
 //
-// TCP connections end by themselves. A UDP client may send from one port for hours, and each datagram renews
-// its entry: without help it would go to the removed backend all that time. So do pings.
+// A UDP client may send from one port for hours, and each datagram renews its entry: without help it would go
+// to the removed backend all that time. So do pings. TCP connections end by themselves, and are cut short
+// only where the service asks for it (core::OnBackendLoss::reset).
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <vector>
 
+#include "core/availability.hpp"
 #include "core/result.hpp"
 #include "core/service.hpp"
 #include "netlink/conntrack_message.hpp"
 
 namespace nfsteer::control {
 
-// True for what is to be forgotten, now that `before` has become `after`: connections without a connection's
-// end (UDP, ICMP queries, whatever is not TCP, SCTP or DCCP) to a service of either, translated to what is no
-// backend of the service that takes it now. Backends of weight 0 keep theirs. With an empty `before`: what an
-// earlier engine left.
+// Both lists hold, of each service, the backends that keep what they have: those of weight 0 and the draining
+// do, those that are down or in maintenance do not (see holding()).
+//
+// True for what is to be forgotten, now that `before` has become `after`: connections to a service of either,
+// translated to what is no backend of the service that takes it now. Of connections with an end of their own
+// (TCP, SCTP, DCCP) only those of services that reset them. With an empty `before`: what an earlier engine
+// left.
 std::function<bool(const netlink::Connection&)> stale_flows(const std::vector<core::Service>& before,
                                                             const std::vector<core::Service>& after);
 
-// Whether the change can have left any: a backend is gone, or a service is new or gone, whose protocol is not
-// TCP or SCTP.
+// Whether the change can have left any: a backend is gone, or a service is new or gone, that has flows to
+// forget at all.
 bool may_leave_stale_flows(const std::vector<core::Service>& before, const std::vector<core::Service>& after);
+
+// The services with those of their backends that keep the connections they have. `availability`: of each
+// service. In panic everybody does.
+std::vector<core::Service> holding(const std::vector<core::Service>& services,
+                                   const std::vector<core::Availability>& availability);
 
 // Deletes from conntrack what is stale; returns how many connections. The next packet of such a client is a
 // new connection's. Errors: conntrack cannot be asked.

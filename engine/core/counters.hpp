@@ -37,17 +37,18 @@ enum class Event : std::uint8_t {
   unsupported,        // well-formed, but not to be rewritten safely (source routes): accepted
   unmatched,          // to no service of the current configuration: accepted
   cache_hits,         // backend found in a flow cache
+  affinity_hits,      // new flows given to the backend that their client's last one went to
   cache_misses,       // later packets of a flow the cache has forgotten: accepted, the kernel translates them
   no_backend,         // the policy named no backend
   receive_overflows,  // the socket's receive buffer ran over
   receive_errors,     // netlink messages that could not be read
   verdict_errors,     // verdicts the kernel refused
 };
-inline constexpr std::size_t kEvents = 14;
+inline constexpr std::size_t kEvents = 15;
 inline constexpr std::array<std::string_view, kEvents> kEventNames{
-    "packets",    "batches",           "rewritten",      "accepted",      "dropped",
-    "malformed",  "unsupported",       "unmatched",      "cache_hits",    "cache_misses",
-    "no_backend", "receive_overflows", "receive_errors", "verdict_errors"};
+    "packets",      "batches",     "rewritten",         "accepted",       "dropped",
+    "malformed",    "unsupported", "unmatched",         "cache_hits",     "affinity_hits",
+    "cache_misses", "no_backend",  "receive_overflows", "receive_errors", "verdict_errors"};
 
 // Batches by how many packets they held: bucket i counts those of up to 2^i, the last one all larger ones.
 inline constexpr std::size_t kBatchSizeBuckets = 9;
@@ -65,7 +66,7 @@ constexpr std::size_t bucket_of(std::uint64_t value, std::uint64_t first, std::s
 }
 
 struct BackendCounters {
-  Counter picks;    // new flows given to this backend by the policy
+  Counter picks;    // new flows given to this backend, by the policy or by their client's affinity
   Counter packets;  // packets of its flows that the engine saw, the first ones included
   Counter bytes;    // of those packets, from the IP header on
 

@@ -11,6 +11,8 @@
 
 namespace nfsteer::core {
 
+class AffinityTable;
+
 // A service with what the data path adds to it. Slots are indices into the workers' counter banks; a service
 // or backend keeps its slot from snapshot to snapshot for as long as it is configured.
 struct SteeredService {
@@ -18,6 +20,7 @@ struct SteeredService {
   std::shared_ptr<const Picker> picker;      // built from service.backends
   std::uint32_t slot = 0;                    // in WorkerCounters::services
   std::vector<std::uint32_t> backend_slots;  // in WorkerCounters::backends; as long as service.backends
+  AffinityTable* affinity = nullptr;         // set where service.affinity is; outlives the snapshot
 };
 
 // Where a backend slot stands in a snapshot.

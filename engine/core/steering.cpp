@@ -1,8 +1,10 @@
 #include "core/steering.hpp"
 
+#include <chrono>
 #include <limits>
 #include <optional>
 
+#include "core/affinity_table.hpp"
 #include "core/rewrite.hpp"
 
 namespace nfsteer::core {
@@ -15,6 +17,46 @@ constexpr std::uint32_t kAnyAge_s = std::numeric_limits<std::uint32_t>::max();
 bool tracks_flows(Mode mode) {
   return mode == Mode::inspect || mode == Mode::rewrite;
 }
+
+// Where in the snapshot a backend of the service stands that may take connections; else nowhere.
+BackendPlace usable(const Snapshot& snapshot, const SteeredService& steered, std::uint32_t slot) {
+  const BackendPlace place = snapshot.place_of(slot);
+  return place.service == &steered && place.backend().weight > 0 ? place : BackendPlace{};
+}
+
+bool lasts(const Affinity& affinity, std::uint32_t seen_s, std::uint32_t now_s) {
+  return std::chrono::seconds(now_s) - std::chrono::seconds(seen_s) <= affinity.timeout;
+}
+
+// One client of a service with affinity, and where it is placed.
+class Client {
+ public:
+  Client(const SteeredService& steered, const FlowKey& flow, std::uint32_t now_s) noexcept
+      : steered_(steered),
+        now_s_(now_s),
+        hash_(steered.affinity->hash_of(steered.slot, *steered.service.affinity, flow.family, flow.source)),
+        last_(steered.affinity->find(hash_)) {}
+
+  // Where it stays; nowhere, if it has to be placed anew.
+  BackendPlace stay(const Snapshot& snapshot) const noexcept {
+    if (!last_ || !lasts(*steered_.service.affinity, last_->seen_s, now_s_)) return {};
+    const BackendPlace place = usable(snapshot, steered_, last_->slot);
+    if (place.service != nullptr) steered_.affinity->refresh(hash_, *last_, now_s_);
+    return place;
+  }
+  // Where it is once it has been given to the backend at `picked`, or another worker was quicker.
+  BackendPlace move(const Snapshot& snapshot, const BackendPlace& picked) const noexcept {
+    const auto now = steered_.affinity->place(hash_, last_, {steered_.backend_slots[picked.index], now_s_});
+    const BackendPlace place = usable(snapshot, steered_, now.slot);
+    return place.service != nullptr ? place : picked;
+  }
+
+ private:
+  const SteeredService& steered_;
+  std::uint32_t now_s_;
+  std::uint64_t hash_;
+  std::optional<AffinityTable::Placement> last_;
+};
 
 }  // namespace
 
@@ -64,24 +106,31 @@ Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& st
   FlowCache& cache = tracks_flows(service.mode) ? tracked_ : recent_;
   const std::uint64_t hash = parsed.flow.hash(hash_seed_);
   if (const auto slot = cache.find(hash, now_s, kPinned_s)) {
-    const BackendPlace place = snapshot.place_of(*slot);
-    if (place.service == &steered && place.backend().weight > 0) {
+    if (const BackendPlace place = usable(snapshot, steered, *slot); place.service != nullptr) {
       counters_[Event::cache_hits].add();
       count_packet(*slot, packet);
       return rewrite(place, parsed, packet);
     }
   }
 
-  const auto index = steered.picker->pick(parsed.flow, service.backends, random_);
-  if (!index) return without_backend(steered);
-  // An index that names no backend must not hurt traffic: unchanged, the packet meets the ladder.
-  if (*index >= service.backends.size()) return Verdict::accept;
-
-  const std::uint32_t slot = steered.backend_slots[*index];
+  std::optional<Client> client;
+  if (steered.affinity != nullptr) client.emplace(steered, parsed.flow, now_s);
+  BackendPlace place = client ? client->stay(snapshot) : BackendPlace{};
+  if (place.service != nullptr) {
+    counters_[Event::affinity_hits].add();
+  } else {
+    const auto index = steered.picker->pick(parsed.flow, service.backends, random_);
+    if (!index) return without_backend(steered);
+    // An index that names no backend must not hurt traffic: unchanged, the packet meets the ladder.
+    if (*index >= service.backends.size()) return Verdict::accept;
+    place = {&steered, *index};
+    if (client) place = client->move(snapshot, place);
+  }
+  const std::uint32_t slot = steered.backend_slots[place.index];
   counters_.backends[slot].picks.add();
   count_packet(slot, packet);
   cache.store(hash, slot, now_s);
-  return rewrite({&steered, *index}, parsed, packet);
+  return rewrite(place, parsed, packet);
 }
 
 Verdict Steering::steer_later(const Snapshot& snapshot, const SteeredService& steered, QueueGroup group,

@@ -1,7 +1,7 @@
 // The steering decision: one packet in, one verdict out. Pure but for the counters it is given; a worker owns
 // one.
 //
-//   packet.parse -> snapshot.find -> (cache | picker.pick) -> rewrite -> verdict, counted
+//   packet.parse -> snapshot.find -> (cache | affinity | picker.pick) -> rewrite -> verdict, counted
 #pragma once
 
 #include <cstddef>

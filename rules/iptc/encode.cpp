@@ -21,9 +21,9 @@ void put_address(const core::IpAddress& address, Address& out) {
 }
 
 template <typename Address>
-void put_mask(const Prefix& prefix, Address& out) {
+void put_mask(std::uint8_t length, Address& out) {
   std::array<std::uint8_t, sizeof out> bytes{};
-  for (std::size_t i = 0; i < prefix.length; ++i) {
+  for (std::size_t i = 0; i < length; ++i) {
     bytes[i / 8] = static_cast<std::uint8_t>(bytes[i / 8] | 0x80U >> i % 8);
   }
   std::memcpy(&out, bytes.data(), bytes.size());
@@ -34,7 +34,7 @@ void put_header(const Rule& rule, ipt_entry& entry) {
   if (std::holds_alternative<Goto>(rule.target)) entry.ip.flags = IPT_F_GOTO;
   if (!rule.destination) return;
   put_address(rule.destination->prefix.address, entry.ip.dst);
-  put_mask(rule.destination->prefix, entry.ip.dmsk);
+  put_mask(rule.destination->prefix.length, entry.ip.dmsk);
   if (rule.destination->negated) entry.ip.invflags = IPT_INV_DSTIP;
 }
 
@@ -44,7 +44,7 @@ void put_header(const Rule& rule, ip6t_entry& entry) {
   if (std::holds_alternative<Goto>(rule.target)) entry.ipv6.flags |= IP6T_F_GOTO;
   if (!rule.destination) return;
   put_address(rule.destination->prefix.address, entry.ipv6.dst);
-  put_mask(rule.destination->prefix, entry.ipv6.dmsk);
+  put_mask(rule.destination->prefix.length, entry.ipv6.dmsk);
   if (rule.destination->negated) entry.ipv6.invflags = IP6T_INV_DSTIP;
 }
 
@@ -126,7 +126,7 @@ struct MatchEncoder {
     if (match.original_destination) {
       ask(XT_CONNTRACK_ORIGDST);
       put_address(match.original_destination->address, info.origdst_addr);
-      put_mask(*match.original_destination, info.origdst_mask);
+      put_mask(match.original_destination->length, info.origdst_mask);
     }
     if (match.original_port) {
       ask(XT_CONNTRACK_ORIGDST_PORT);
@@ -151,6 +151,19 @@ struct MatchEncoder {
                    [](const BpfInstruction& from) {
                      return sock_filter{from.code, from.jump_true, from.jump_false, from.k};
                    });
+  }
+
+  void operator()(const Recent& match) const {
+    auto& info = add<xt_recent_mtinfo_v1>("recent", revision::kRecent);
+    info.check_set = XT_RECENT_SET;
+    if (match.within_s) {
+      info.check_set = XT_RECENT_UPDATE | XT_RECENT_REAP;
+      info.seconds = *match.within_s;
+    }
+    assert(!match.list.empty() && match.list.size() < sizeof info.name);
+    set_name(info.name, match.list);
+    info.side = XT_RECENT_SOURCE;
+    put_mask(match.prefix, info.mask);  // of an IPv4 client the kernel masks the first four bytes
   }
 
   void operator()(const Comment& match) const {

@@ -45,6 +45,7 @@ namespace revision {
 inline constexpr std::uint8_t kConntrack = 3;
 inline constexpr std::uint8_t kStatistic = 0;
 inline constexpr std::uint8_t kBpf = 1;
+inline constexpr std::uint8_t kRecent = 1;
 inline constexpr std::uint8_t kComment = 0;
 inline constexpr std::uint8_t kPorts = 0;
 inline constexpr std::uint8_t kNfqueue = 3;

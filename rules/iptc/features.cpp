@@ -46,6 +46,10 @@ struct MatchFeature {
                          "CONFIG_NETFILTER_XT_MATCH_STATISTIC");
   }
   Feature operator()(const Bpf&) const { return bpf_feature(family); }
+  Feature operator()(const Recent&) const {
+    return match_feature(family, "recent", revision::kRecent, "xt_recent",
+                         "CONFIG_NETFILTER_XT_MATCH_RECENT");
+  }
   Feature operator()(const Comment&) const {
     return match_feature(family, "comment", revision::kComment, "xt_comment",
                          "CONFIG_NETFILTER_XT_MATCH_COMMENT");

@@ -6,6 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "plan/affinity.hpp"
+#include "plan/service_rules.hpp"
+
 namespace nfsteer::rules {
 
 namespace {
@@ -36,12 +39,15 @@ class LadderBuilder {
       const Backends below = backends.subspan(begin, end - begin);
       Rule rule;
       if (below.size() == 1) {
-        rule = dnat(below.front());
+        rule = dnat_rule(service_, below.front());
       } else {
         rule.target = Goto{add(below, first + begin)};
       }
       const std::uint64_t weight = weight_of(below);
       if (i + 1 < choices) rule.matches.emplace_back(Statistic{probability(weight, rest)});
+      // Behind the choice, so that only who is chosen is entered.
+      if (below.size() == 1 && service_.affinity)
+        rule.matches.emplace_back(affinity_entry(service_, below.front()));
       rest -= weight;
       chain.push_back(std::move(rule));
     }
@@ -50,15 +56,6 @@ class LadderBuilder {
   }
 
  private:
-  Rule dnat(const core::Backend& backend) const {
-    const bool other_port = backend.port != 0 && backend.port != service_.port;
-    // iptables-restore takes a port only in a rule that names the protocol.
-    return {.destination = {},
-            .protocol = other_port ? service_.protocol : core::Protocol::any,
-            .matches = {},
-            .target = Dnat{backend.address, other_port ? backend.port : std::uint16_t{0}}};
-  }
-
   const core::Service& service_;
   ChainNames& names_;
   std::map<std::string, Chain>& chains_;

@@ -24,7 +24,8 @@ inline constexpr std::size_t kLadderWidth = 4;
 std::uint32_t probability(std::uint64_t part, std::uint64_t whole);
 
 // Adds the chains of the service's ladder and returns the name of its first one. Backends of weight 0 are
-// left out; the service has at least one usable backend.
+// left out; the service has at least one usable backend. With affinity, who comes down to a backend is
+// entered into its list (plan/affinity.hpp).
 std::string add_ladder(const core::Service& service, ChainNames& names, std::map<std::string, Chain>& chains);
 
 }  // namespace nfsteer::rules

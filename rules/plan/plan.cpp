@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "plan/affinity.hpp"
 #include "plan/chain_names.hpp"
 #include "plan/dispatch_tree.hpp"
 #include "plan/ladder.hpp"
@@ -95,9 +96,7 @@ class FamilyPlan {
     ChainNames names;
     add_tree(kRoot, LookAt::original, {BuiltIn::prerouting, BuiltIn::output}, names, table,
              [&](const core::Service& service, WiderServices wider) {
-               std::optional<std::string> ladder;
-               if (service.has_usable_backend()) ladder = add_ladder(service, names, table.chains);
-               return translation_rules(service, wider, ladder);
+               return translation_rules(service, wider, add_translation_chains(service, names, table));
              });
     add_tree(kMasqueradeRoot, LookAt::original, {BuiltIn::postrouting}, names, table, masquerade_rules);
     keep(TableName::nat, std::move(table));
@@ -112,6 +111,17 @@ class FamilyPlan {
   }
 
  private:
+  static TranslationChains add_translation_chains(const core::Service& service, ChainNames& names,
+                                                  Table& table) {
+    TranslationChains chains;
+    if (!service.has_usable_backend()) return chains;
+    chains.ladder = add_ladder(service, names, table.chains);
+    if (!service.affinity) return chains;
+    chains.ladder = add_affinity_lookup(service, *chains.ladder, names, table.chains);
+    chains.bindings = add_affinity_bindings(service, names, table.chains);
+    return chains;
+  }
+
   // False: no service has a rule to add, so there is no tree.
   bool add_tree(const std::string& root, LookAt look_at, std::initializer_list<BuiltIn> entries,
                 ChainNames& names, Table& table, const EmitRules& emit) {

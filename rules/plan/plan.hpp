@@ -8,7 +8,7 @@
 // The binding rule is `! -d VIP, conntrack original destination VIP -> NETMAP --to 0.0.0.0/0`: a first packet
 // that was opened to the VIP and carries another destination was rewritten by the engine, and NETMAP with an
 // empty prefix makes conntrack translate the connection to that destination. It needs no mark and no rule per
-// backend.
+// backend, except where clients are to be kept with their backends (plan/affinity.hpp).
 //
 // Of the services on one VIP the most specific takes a packet, in every table and whatever its mode.
 #pragma once

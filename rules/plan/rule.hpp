@@ -73,12 +73,22 @@ struct Bpf {  // matches where the program returns non-zero; offset 0 is the IP 
   friend bool operator==(const Bpf&, const Bpf&) = default;
 };
 
+// A list of addresses with the times they were last seen at, which the kernel keeps by name as long as a rule
+// names it. Clients are entered, and found again, by the first bits of their address. Matching enters or
+// refreshes the packet's client.
+struct Recent {
+  std::string list;                       // 1 to 199 bytes, no slash; a list is of one address family
+  std::uint8_t prefix = 0;                // bits of the address that count
+  std::optional<std::uint32_t> within_s;  // matches only who was seen so lately, above 0; nothing: everybody
+  friend bool operator==(const Recent&, const Recent&) = default;
+};
+
 struct Comment {
   std::string text;  // at most 255 bytes
   friend bool operator==(const Comment&, const Comment&) = default;
 };
 
-using Match = std::variant<DestinationPort, Conntrack, Statistic, Bpf, Comment>;
+using Match = std::variant<DestinationPort, Conntrack, Statistic, Bpf, Recent, Comment>;
 
 // --- targets -----------------------------------------------------------------------------------------------
 

@@ -107,24 +107,48 @@ std::vector<Rule> queue_rules(const core::Service& service, WiderServices wider)
 }
 
 std::vector<Rule> translation_rules(const core::Service& service, WiderServices wider,
-                                    const std::optional<std::string>& ladder) {
+                                    const TranslationChains& chains) {
   std::vector<Rule> rules;
+  const auto add_binding = [&](Rule rule) {
+    rule.destination = Destination{Prefix::host(service.vip), true};
+    rule.protocol = service.protocol;
+    rule.matches.emplace(rule.matches.begin(), opened_to(service));
+    Target target = std::move(rule.target);
+    rules.push_back(finish(std::move(rule), service, std::move(target)));
+  };
+  if (chains.bindings) {
+    Rule rule;
+    rule.target = Jump{*chains.bindings};
+    add_binding(std::move(rule));
+  }
   const std::set<std::uint16_t> ports = backend_ports(service);
   const bool ports_mapped = ports != std::set{service.port};
   for (std::uint16_t port : ports) {
-    Rule rule;
-    rule.destination = Destination{Prefix::host(service.vip), true};
-    rule.protocol = service.protocol;
-    rule.matches.emplace_back(opened_to(service));
-    if (ports_mapped) rule.matches.emplace_back(DestinationPort{{port, port}});
-    rules.push_back(finish(std::move(rule), service, Netmap{port == service.port ? std::uint16_t{0} : port}));
+    add_binding(netmap_rule(service, port, ports_mapped));
   }
-  if (ladder) {
-    rules.push_back(finish(to_service(service), service, Goto{*ladder}));
+  if (chains.ladder) {
+    rules.push_back(finish(to_service(service), service, Goto{*chains.ladder}));
   } else if (!wider.empty()) {
     rules.push_back(finish(to_service(service), service, Return{}));
   }
   return rules;
+}
+
+Rule dnat_rule(const core::Service& service, const core::Backend& backend) {
+  const bool other_port = backend.port != 0 && backend.port != service.port;
+  // iptables-restore takes a port only in a rule that names the protocol.
+  return {.destination = {},
+          .protocol = other_port ? service.protocol : Protocol::any,
+          .matches = {},
+          .target = Dnat{backend.address, other_port ? backend.port : std::uint16_t{0}}};
+}
+
+Rule netmap_rule(const core::Service& service, std::uint16_t port, bool ask_port) {
+  Rule rule;
+  rule.protocol = service.protocol;
+  if (ask_port) rule.matches.emplace_back(DestinationPort{{port, port}});
+  rule.target = Netmap{port == service.port ? std::uint16_t{0} : port};
+  return rule;
 }
 
 std::vector<Rule> masquerade_rules(const core::Service& service, WiderServices wider) {

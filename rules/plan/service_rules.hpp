@@ -20,11 +20,24 @@ using WiderServices = std::span<const core::Service* const>;
 // mangle: what the engine gets to see. Queue chains are named by queue_chain_name().
 std::vector<Rule> queue_rules(const core::Service& service, WiderServices wider);
 
+// The chains that the service's rules in the nat table lead to.
+struct TranslationChains {
+  std::optional<std::string> bindings;  // asked before the service's own binding rules
+  std::optional<std::string> ladder;    // nothing: no usable backend
+};
+
 // nat, destination: first the binding of connections that the engine has steered, one rule per port that
 // backends listen on, then the way to the ladder. Bindings name weight 0 backends as well, and stay without
-// any usable backend: packets steered to them may still be on their way. No `ladder`: no usable backend.
+// any usable backend: packets steered to them may still be on their way.
 std::vector<Rule> translation_rules(const core::Service& service, WiderServices wider,
-                                    const std::optional<std::string>& ladder);
+                                    const TranslationChains& chains);
+
+// A connection is translated to the backend, whatever its packets say.
+Rule dnat_rule(const core::Service& service, const core::Backend& backend);
+
+// A connection that arrives at `port` (0: the one the client asked for) is translated to where its packet
+// says it goes. `ask_port`: only packets to that port.
+Rule netmap_rule(const core::Service& service, std::uint16_t port, bool ask_port);
 
 // nat, source: the client's address is replaced where the service asks for it.
 std::vector<Rule> masquerade_rules(const core::Service& service, WiderServices wider);

@@ -1,6 +1,8 @@
 #include "render/render.hpp"
 
+#include <array>
 #include <cstdio>
+#include <span>
 #include <string_view>
 
 namespace nfsteer::rules {
@@ -33,8 +35,19 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
+// An address whose first `length` bits are set.
+std::string mask_text(Family family, std::size_t length) {
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < length; ++i) {
+    bytes[i / 8] = static_cast<std::uint8_t>(bytes[i / 8] | 0x80U >> i % 8);
+  }
+  return core::IpAddress::from_bytes(family, std::span(bytes).first(family == Family::ipv4 ? 4 : 16))
+      .to_string();
+}
+
 struct MatchText {
   const Rule& rule;
+  Family family;
 
   std::string operator()(const DestinationPort& match) const {
     return " -m " + std::string(core::to_string(rule.protocol)) + " --dport " + text_of(match.ports);
@@ -72,6 +85,11 @@ struct MatchText {
       text += numbers;
     }
     return text + '"';
+  }
+  std::string operator()(const Recent& match) const {
+    return " -m recent " +
+           (match.within_s ? "--update --seconds " + std::to_string(*match.within_s) + " --reap" : "--set") +
+           " --name " + match.list + " --mask " + mask_text(family, match.prefix) + " --rsource";
   }
   std::string operator()(const Comment& match) const { return " -m comment --comment " + quoted(match.text); }
 };
@@ -138,7 +156,7 @@ std::string render(const std::string& chain, const Rule& rule, Family family) {
   }
   if (rule.protocol != core::Protocol::any) text += " -p " + std::string(core::to_string(rule.protocol));
   for (const Match& match : rule.matches) {
-    text += std::visit(MatchText{rule}, match);
+    text += std::visit(MatchText{rule, family}, match);
   }
   return text + std::visit(TargetText{family}, rule.target);
 }

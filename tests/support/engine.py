@@ -29,7 +29,10 @@ class Answer:
 
     def __init__(self, response):
         self.status, self.headers, self.text = response.status, dict(response.getheaders()), response.read().decode()
-        self.json = json.loads(self.text)
+
+    @property
+    def json(self):
+        return json.loads(self.text)
 
     @property
     def etag(self):

@@ -85,6 +85,43 @@ TEST(StaleFlows, AreNeverConnectionsThatEndByThemselves) {
     EXPECT_TRUE(stale(connection(protocol, "10.0.0.40", 80, "10.0.0.20", 80))) << int{protocol};
 }
 
+TEST(StaleFlows, OfAServiceThatResetsAreConnectionsToo) {
+  const auto both = services(
+      "[{name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20, 10.0.0.30]},"
+      " {name: old, vip: 10.0.0.41, port: 80, backends: [10.0.0.20]}]");
+  std::vector<Service> resetting = both;
+  for (Service& each : resetting)
+    each.on_backend_loss = core::OnBackendLoss::reset;
+  std::vector<Service> after = resetting;
+  after[0].backends.erase(after[0].backends.begin());
+  after.pop_back();
+  const auto to_web = [](const char* backend) {
+    return connection(IPPROTO_TCP, "10.0.0.40", 80, backend, 80);
+  };
+  const auto to_old = connection(IPPROTO_TCP, "10.0.0.41", 80, "10.0.0.20", 80);
+  const auto stale = stale_flows(resetting, after);
+  EXPECT_TRUE(may_leave_stale_flows(resetting, after));
+  EXPECT_TRUE(stale(to_web("10.0.0.20")));
+  EXPECT_FALSE(stale(to_web("10.0.0.30")));
+  EXPECT_TRUE(stale(to_old)) << "what the removed service was told counts";
+  EXPECT_FALSE(stale_flows(both, {})(to_old));
+}
+
+TEST(StaleFlows, TheDrainingHoldTheirsAndThoseThatAreDownDoNot) {
+  using core::BackendState;
+  const auto all = services(
+      "[{name: dns, vip: 10.0.0.40, protocol: udp, port: 53,"
+      " backends: [10.0.0.20, 10.0.0.30, 10.0.0.31, 10.0.0.32]}]");
+  core::Availability now;
+  now.states = {BackendState::draining, BackendState::down, BackendState::maintenance, BackendState::standby};
+  const auto held = holding(all, {now});
+  ASSERT_EQ(held[0].backends.size(), 2U);
+  EXPECT_EQ(held[0].backends[0], all[0].backends[0]);
+  EXPECT_EQ(held[0].backends[1], all[0].backends[3]);
+  now.panic = true;
+  EXPECT_EQ(holding(all, {now}), all);
+}
+
 TEST(StaleFlows, OfAnEarlierEngineAreFoundWithoutKnowingItsServices) {
   const auto stale = stale_flows({}, services(kOne));
   EXPECT_TRUE(stale(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.20", 53)));

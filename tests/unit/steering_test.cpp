@@ -1,5 +1,6 @@
 #include "core/steering.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/affinity_table.hpp"
 #include "packet_builder.hpp"
 #include "policy/weighted_random.hpp"
 
@@ -95,6 +97,23 @@ class SteeringTest : public testing::Test {
     return steering.steer(snapshot, group, {packet, static_cast<std::uint32_t>(packet.size()), false}, now_s);
   }
   std::uint64_t count(Event event) const { return counters[event].value(); }
+  // A service whose clients are kept with their backends for ten seconds.
+  SteeredService affine(Mode mode, const std::vector<Backend>& backends, std::uint8_t ipv4_prefix = 32) {
+    SteeredService steered = service_of(mode, backends);
+    steered.service.affinity = Affinity{std::chrono::seconds(10), ipv4_prefix, 128};
+    steered.affinity = &affinity;
+    return steered;
+  }
+  // The backend that a new connection of `client` goes to.
+  std::string backend_of(const Snapshot& snapshot, const std::string& client, std::uint32_t now_s = kNow_s) {
+    PacketSpec spec = udp_from(++last_port);
+    spec.source = client;
+    Bytes packet = build(spec);
+    if (steer(snapshot, QueueGroup::first, packet, now_s) != Verdict::accept_rewritten) return "none";
+    for (const char* backend : {"10.0.0.20", "10.0.0.30", "10.0.0.31"})
+      if (packet == sent_to(spec, backend)) return backend;
+    return "other";
+  }
   // The packet as it would be had the client sent it to `destination`.
   static Bytes sent_to(PacketSpec spec, const std::string& destination) {
     spec.destination = destination;
@@ -102,7 +121,9 @@ class SteeringTest : public testing::Test {
   }
 
   WorkerCounters counters;
+  AffinityTable affinity{3};
   Steering steering{Random(1), 2, counters};
+  std::uint16_t last_port = 1000;
 };
 
 TEST_F(SteeringTest, AFirstPacketIsRewrittenToAPickedBackend) {
@@ -267,6 +288,93 @@ TEST_F(SteeringTest, ASwitchToDnatLeavesQueuedPacketsToTheLadder) {
   EXPECT_EQ(steer(snapshot, QueueGroup::first, packet), Verdict::accept);
 }
 
+TEST_F(SteeringTest, AClientKeepsItsBackendInEveryModeThatQueues) {
+  for (const Mode mode : {Mode::connection, Mode::inspect, Mode::rewrite}) {
+    const Snapshot snapshot = snapshot_of(affine(mode, two_backends()));
+    std::map<std::string, int> taken;
+    for (int client = 1; client <= 200; ++client) {
+      const std::string address = "10.2.0." + std::to_string(client);
+      const std::string first = backend_of(snapshot, address);
+      for (int again = 0; again < 5; ++again)
+        ASSERT_EQ(backend_of(snapshot, address), first);
+      ++taken[first];
+    }
+    EXPECT_NEAR(taken["10.0.0.30"], 150, 40) << "the policy places new clients by weight";
+  }
+  EXPECT_EQ(count(Event::affinity_hits), 3600U - 200U) << "one table for all modes of the service";
+  EXPECT_EQ(counters.backends[0].picks.value() + counters.backends[1].picks.value(), 3600U);
+}
+
+TEST_F(SteeringTest, AffinityEndsAfterItsTimeWithoutANewConnection) {
+  const Snapshot snapshot = snapshot_of(affine(Mode::connection, two_backends()));
+  int moved = 0;
+  for (int client = 1; client <= 200; ++client) {
+    const std::string address = "10.2.0." + std::to_string(client);
+    const std::string first = backend_of(snapshot, address, kNow_s);
+    EXPECT_EQ(backend_of(snapshot, address, kNow_s + 10), first);
+    EXPECT_EQ(backend_of(snapshot, address, kNow_s + 20), first) << "each connection begins the time anew";
+    moved += backend_of(snapshot, address, kNow_s + 31) != first;
+  }
+  EXPECT_NEAR(moved, 200 * 2 * 0.25 * 0.75, 40);
+}
+
+TEST_F(SteeringTest, ClientsOfABackendThatTakesNothingMoveOnceAndStay) {
+  const Snapshot before = snapshot_of(affine(Mode::connection, two_backends()));
+  std::vector<Backend> backends = two_backends();
+  backends[1].weight = 0;
+  const Snapshot without = snapshot_of(affine(Mode::connection, backends));
+  for (int client = 1; client <= 50; ++client) {
+    const std::string address = "10.2.0." + std::to_string(client);
+    backend_of(before, address);
+    EXPECT_EQ(backend_of(without, address), "10.0.0.20");
+    EXPECT_EQ(backend_of(before, address), "10.0.0.20") << "nobody is sent back";
+  }
+}
+
+TEST_F(SteeringTest, ClientsOfOnePrefixShareABackend) {
+  const Snapshot snapshot = snapshot_of(affine(Mode::connection, two_backends(), 24));
+  std::map<std::string, int> taken;
+  for (int group = 0; group < 50; ++group) {
+    const std::string prefix = "10.2." + std::to_string(group) + '.';
+    const std::string first = backend_of(snapshot, prefix + "1");
+    ++taken[first];
+    for (const char* last : {"2", "77", "254"})
+      EXPECT_EQ(backend_of(snapshot, prefix + last), first);
+  }
+  EXPECT_EQ(taken.size(), 2U);
+}
+
+TEST_F(SteeringTest, APlaceOfAnotherServiceIsNobodysAffinity) {
+  SteeredService other = affine(Mode::connection, two_backends());
+  other.service.vip = IpAddress::parse("10.0.0.41").value();
+  SteeredService own = affine(Mode::connection, {{IpAddress::parse("10.0.0.31").value(), 0, 1}});
+  own.backend_slots = {5};
+  own.slot = 1;
+  affinity.place(affinity.hash_of(1, *own.service.affinity, Family::ipv4, {10, 2, 0, 1}), std::nullopt,
+                 {0, kNow_s});
+  std::vector<SteeredService> services;
+  services.push_back(std::move(other));
+  services.push_back(std::move(own));
+  const Snapshot snapshot(std::move(services));
+  EXPECT_EQ(backend_of(snapshot, "10.2.0.1"), "10.0.0.31");
+  EXPECT_EQ(count(Event::affinity_hits), 0U);
+}
+
+TEST_F(SteeringTest, TwoWorkersThatPlaceOneClientAgree) {
+  Steering second{Random(9), 4, counters};
+  const Snapshot snapshot = snapshot_of(affine(Mode::connection, two_backends()));
+  for (int client = 1; client <= 100; ++client) {
+    PacketSpec spec = udp_from(1);
+    spec.source = "10.2.0." + std::to_string(client);
+    Bytes one = build(spec);
+    Bytes other = build(spec);
+    steer(snapshot, QueueGroup::first, one);
+    second.steer(snapshot, QueueGroup::first, {other, static_cast<std::uint32_t>(other.size()), false},
+                 kNow_s);
+    EXPECT_EQ(one, other);
+  }
+}
+
 TEST_F(SteeringTest, NoPacketAllocatesMemory) {
   std::vector<Bytes> packets;
   for (const PacketSpec& spec : test::valid_packets()) {
@@ -277,7 +385,8 @@ TEST_F(SteeringTest, NoPacketAllocatesMemory) {
     packets.back().resize(packets.back().size() / 2);
   }
   for (const Mode mode : {Mode::connection, Mode::inspect, Mode::rewrite}) {
-    const Snapshot snapshot = snapshot_of(service_of(mode, two_backends()));
+    const Snapshot snapshot =
+        snapshot_of(mode == Mode::inspect ? affine(mode, two_backends()) : service_of(mode, two_backends()));
     const std::size_t before = allocations;
     for (Bytes& packet : packets)
       for (const QueueGroup group : kQueueGroups)

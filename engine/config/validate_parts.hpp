@@ -1,0 +1,30 @@
+// The parts of the validator, one source file each: what the maps of a configuration hold.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "config/engine_settings.hpp"
+#include "config/fields.hpp"
+#include "config/places.hpp"
+#include "core/result.hpp"
+#include "core/service.hpp"
+
+namespace nfsteer::config {
+
+// Fields that are not given stay as they are.
+core::Result<void> read_engine(const Place& place, Engine& engine);
+
+core::Result<void> read_service(const Place& place, core::Service& service, Names known_policies);
+core::Result<void> read_backends(const Place& place, core::Service& service, Names);
+core::Result<void> read_affinity(const Place& place, core::Service& service, Names);
+core::Result<void> read_health(const Place& place, core::Service& service, Names);
+
+// The names of the fields that each of these maps may have.
+std::vector<std::string_view> engine_fields();
+std::vector<std::string_view> service_fields();
+std::vector<std::string_view> backend_fields();
+std::vector<std::string_view> affinity_fields();
+std::vector<std::string_view> health_fields();
+
+}  // namespace nfsteer::config
