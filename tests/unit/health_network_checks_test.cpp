@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -13,6 +15,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -216,6 +219,36 @@ TEST_F(HttpCheck, FailsWhereTheConnectionIsResetOrTheRestNeverComes) {
 
 TEST_F(HttpCheck, DoesNotWaitForTheBody) {
   EXPECT_EQ(http_answered("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", false), "passed: status 200");
+}
+
+// Has the kernel an entry in TIME_WAIT with this port at either end?
+bool is_in_time_wait(std::uint16_t port) {
+  std::ifstream table("/proc/net/tcp");
+  const std::string suffix = fmt::format(":{:04X}", port);
+  for (std::string line; std::getline(table, line);) {
+    std::istringstream fields(line);
+    std::string slot, local, remote, state;
+    fields >> slot >> local >> remote >> state;
+    if (state == "06" && (local.ends_with(suffix) || remote.ends_with(suffix))) return true;
+  }
+  return false;
+}
+
+TEST_F(HttpCheck, LeavesNoConnectionBehindInTimeWait) {
+  bool is_served = false;
+  Server server(io_, [&](tcp::socket& socket) -> asio::awaitable<void> {
+    boost::system::error_code error;
+    std::array<char, 4096> buffer;
+    co_await socket.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+    const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    co_await asio::async_write(socket, asio::buffer(answer),
+                               asio::redirect_error(asio::use_awaitable, error));
+    co_await socket.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+    is_served = true;
+  });
+  EXPECT_EQ(http(target(server.port())), "passed: status 200");
+  EXPECT_TRUE(run_until(io_, [&] { return is_served; }));
+  EXPECT_FALSE(is_in_time_wait(server.port()));
 }
 
 TEST_F(HttpCheck, ASlowAnswerInTimeIsGoodAndADrippingOneEndsWithTheTimeout) {
