@@ -108,6 +108,7 @@ asio::awaitable<void> take_leave(HttpConnection& connection) {
   connection.stream.socket().shutdown(HttpConnection::Protocol::socket::shutdown_send, error);
   if (error) co_return;
   begin_step(connection, kFarewell);
+  connection.step_began = {};  // the first to make room for others
   std::array<char, 4096> waste;
   while (!error)
     co_await connection.stream.async_read_some(asio::buffer(waste),

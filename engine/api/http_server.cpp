@@ -36,8 +36,14 @@ using Protocol = HttpConnection::Protocol;
 using Connection = std::shared_ptr<HttpConnection>;
 
 struct HttpServer::State {
-  State(asio::io_context& io, const HttpLimits& client_limits, bool is_read_only)
-      : acceptor(io), room(io), limits(client_limits), read_only(is_read_only) {}
+  State(asio::io_context& io, const HttpLimits& client_limits, bool is_read_only, Handler request_handler)
+      : acceptor(io), room(io), limits(client_limits), read_only(is_read_only) {
+    handler = [this, handle = std::move(request_handler)](const HttpRequest& request) {
+      HttpResponse response = handle(request);
+      make_room_for(response.body.size());
+      return response;
+    };
+  }
 
   asio::basic_socket_acceptor<Protocol> acceptor;
   asio::steady_timer room;  // cancelled when a connection ends
@@ -166,8 +172,7 @@ core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& i
   if (is_socket(path) && answers(path)) return cannot_listen(path, "a running engine listens there");
   remove_stale(path);
 
-  auto state = std::make_shared<State>(io, limits, false);
-  state->handler = std::move(handler);
+  auto state = std::make_shared<State>(io, limits, false, std::move(handler));
   boost::system::error_code error;
   state->acceptor.open(Local(), error);
   const mode_t mask = ::umask(0117);  // the socket is born 0660
@@ -193,8 +198,7 @@ core::Result<std::unique_ptr<HttpServer>> HttpServer::listen_tcp(asio::io_contex
                                                                  const HttpLimits& limits) {
   HttpLimits without_body = limits;
   without_body.body = 0;
-  auto state = std::make_shared<State>(io, without_body, true);
-  state->handler = std::move(handler);
+  auto state = std::make_shared<State>(io, without_body, true, std::move(handler));
   boost::system::error_code error;
   const Tcp::endpoint endpoint(asio::ip::make_address(address.to_string()), port);
   state->acceptor.open(endpoint.protocol(), error);

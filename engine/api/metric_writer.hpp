@@ -88,18 +88,17 @@ void write_families(std::ostream& out, const std::vector<MetricRow<Item>>& rows,
   }
 }
 
-// `counts`: observations per bucket, not yet cumulative; bucket i's upper end is first_bound * 2^i, the last
-// bucket has none.
+// `counts`: observations per bucket, not yet cumulative. The upper end of bucket i is (first << i) / divisor,
+// the last bucket has none.
 inline prometheus::ClientMetric histogram(const MetricLabels& labels, std::span<const std::uint64_t> counts,
-                                          double first_bound, double sum) {
+                                          std::uint64_t first, double divisor, double sum) {
   prometheus::ClientMetric metric;
   metric.label = labels;
   metric.histogram.sample_sum = sum;
   std::uint64_t total = 0;
-  double bound = first_bound;
-  for (std::size_t i = 0; i < counts.size(); ++i, bound *= 2) {
+  for (std::size_t i = 0; i < counts.size(); ++i) {
     total += counts[i];
-    if (i + 1 < counts.size()) metric.histogram.bucket.push_back({total, bound});
+    if (i + 1 < counts.size()) metric.histogram.bucket.push_back({total, metric_value(first << i) / divisor});
   }
   metric.histogram.sample_count = total;  // the serializer adds the bucket +Inf
   return metric;

@@ -21,8 +21,8 @@ void write_worker_histograms(std::ostream& out, const std::vector<Labelled<Worke
   std::vector<prometheus::ClientMetric> batches, decisions;
   for (const auto& [labels, worker] : workers) {
     const auto decided = std::accumulate(worker->decisions.begin(), worker->decisions.end(), std::uint64_t{});
-    batches.push_back(histogram(labels, worker->batch_sizes, 1, metric_value(decided)));
-    decisions.push_back(histogram(labels, worker->decisions, metric_value(core::kDecisionBucket_ns) / 1e9,
+    batches.push_back(histogram(labels, worker->batch_sizes, 1, 1, metric_value(decided)));
+    decisions.push_back(histogram(labels, worker->decisions, core::kDecisionBucket_ns, 1e9,
                                   metric_value(worker->decision_ns) / 1e9));
   }
   write_family(out, "nfsteer_worker_batch_packets", "Packets decided in one go.", MetricType::Histogram,

@@ -183,11 +183,16 @@ class Engine:
         finally:
             connection.close()
 
+    def open(self, seconds=5.0):
+        """A socket that is connected to the control socket."""
+        each = socket.socket(socket.AF_UNIX)
+        each.settimeout(seconds)
+        each.connect(self.control)
+        return each
+
     def speak(self, request, seconds=5.0):
         """Raw bytes to the control socket, and what comes back."""
-        with socket.socket(socket.AF_UNIX) as each:
-            each.settimeout(seconds)
-            each.connect(self.control)
+        with self.open(seconds) as each:
             each.sendall(request)
             answer = b""
             try:
