@@ -158,12 +158,15 @@ core::Result<void> ConntrackFollower::read_table(Time now) {
 core::Result<void> ConntrackFollower::visit_all(Time now) {
   auto kernel = netlink::ConntrackTable::open();
   if (!kernel) return tl::unexpected(kernel.error());
+  const auto began = std::chrono::steady_clock::now();
   std::size_t visits = 0;
   const auto visit = [&](const Connection& connection) {
     if (stopping_.load(std::memory_order_relaxed)) return;
-    table_.visit(connection, now);
+    const Time then = now + (std::chrono::steady_clock::now() - began);
+    table_.visit(connection, then);
+    if (++visits % kVisitsBetweenTurns != 0) return;
     // Or a large table would take longer than the socket has room for events.
-    if (++visits % kVisitsBetweenTurns == 0) receive(kTurnMax, now);
+    receive(kTurnMax, then);
   };
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     if (!has_services(family)) continue;
