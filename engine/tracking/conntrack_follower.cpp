@@ -40,13 +40,12 @@ ConntrackFollower::ConntrackFollower(core::SlotBank<ConnectionCounters>& slots, 
       buffer_(netlink::kConntrackReceiveMax),
       reopen_pause_(kReopenMin) {}
 
-ConntrackFollower::Turn ConntrackFollower::turn() {
-  Time now = Clock::now();
+ConntrackFollower::Turn ConntrackFollower::turn(Time now) {
   if (!events_ && now >= reopen_at_) reopen(now);
-  const Turn done = receive(kTurnMax);
+  const Turn done = receive(kTurnMax, now);
   // Where it fails, pace_ says when to try again.
-  if (is_reading_due(now)) (void)read_table();
-  table_.expire(Clock::now());
+  if (is_reading_due(now)) (void)read_table(now);
+  table_.expire(now);
   counters_.kept.store(table_.size(), std::memory_order_relaxed);
   return done;
 }
@@ -57,10 +56,9 @@ bool ConntrackFollower::is_reading_due(Time now) const {
   return table_.unheard() > 0 && now >= read_again_;
 }
 
-ConntrackFollower::Turn ConntrackFollower::receive(std::size_t datagrams_max) {
+ConntrackFollower::Turn ConntrackFollower::receive(std::size_t datagrams_max, Time now) {
   Turn done;
   if (!events_) return {.emptied = true};
-  const Time now = Clock::now();
   while (done.received < datagrams_max) {
     const ReceiveOutcome got = events_->receive(buffer_);
     switch (got.kind) {
@@ -82,7 +80,7 @@ ConntrackFollower::Turn ConntrackFollower::receive(std::size_t datagrams_max) {
         counters_.errors.add();
         events_.reset();
         reopen_at_ = now + reopen_pause_;
-        reopen_pause_ = std::min<Clock::duration>(reopen_pause_ * 2, kReopenMax);
+        reopen_pause_ = std::min<Time::duration>(reopen_pause_ * 2, kReopenMax);
         done.emptied = true;
         return done;
     }
@@ -121,7 +119,7 @@ void ConntrackFollower::reopen(Time now) {
   if (!opened) {
     counters_.errors.add();
     reopen_at_ = now + reopen_pause_;
-    reopen_pause_ = std::min<Clock::duration>(reopen_pause_ * 2, kReopenMax);
+    reopen_pause_ = std::min<Time::duration>(reopen_pause_ * 2, kReopenMax);
     return;
   }
   events_ = std::move(*opened);
@@ -129,21 +127,21 @@ void ConntrackFollower::reopen(Time now) {
   pace_.lost(now);
 }
 
-core::Result<void> ConntrackFollower::read_table() {
+core::Result<void> ConntrackFollower::read_table(Time now) {
   // A socket that has lost events gets no more of them until it is empty. (netlink_overrun() in the kernel)
   for (std::size_t left = queued_max(); left > 0 && !stopping_.load(std::memory_order_relaxed);) {
-    const Turn done = receive(std::min(left, kTurnMax));
+    const Turn done = receive(std::min(left, kTurnMax), now);
     if (done.emptied) break;
     left -= done.received;
   }
-  const Time began = Clock::now();
+  const auto began = std::chrono::steady_clock::now();
   pace_.begin();
   is_new_ = false;
   table_.begin_reading();
-  auto visited = visit_all();
-  const Time ended = Clock::now();
-  pace_.end(ended);
-  read_again_ = ended + std::max<Clock::duration>(kReadAgain, (ended - began) * kReadAgainShare);
+  auto visited = visit_all(now);
+  const Time::duration took = std::chrono::steady_clock::now() - began;
+  pace_.end(now + took);
+  read_again_ = now + took + std::max<Time::duration>(kReadAgain, took * kReadAgainShare);
   if (stopping_.load(std::memory_order_relaxed)) return {};
   if (visited) {
     counters_.readings.add();
@@ -151,21 +149,24 @@ core::Result<void> ConntrackFollower::read_table() {
   } else {
     counters_.errors.add();
     table_.give_up_reading();
-    pace_.lost(ended);
+    pace_.lost(now + took);
   }
   counters_.kept.store(table_.size(), std::memory_order_relaxed);
   return visited;
 }
 
-core::Result<void> ConntrackFollower::visit_all() {
+core::Result<void> ConntrackFollower::visit_all(Time now) {
   auto kernel = netlink::ConntrackTable::open();
   if (!kernel) return tl::unexpected(kernel.error());
+  const auto began = std::chrono::steady_clock::now();
   std::size_t visits = 0;
   const auto visit = [&](const Connection& connection) {
     if (stopping_.load(std::memory_order_relaxed)) return;
-    table_.visit(connection, Clock::now());
+    const Time then = now + (std::chrono::steady_clock::now() - began);
+    table_.visit(connection, then);
+    if (++visits % kVisitsBetweenTurns != 0) return;
     // Or a large table would take longer than the socket has room for events.
-    if (++visits % kVisitsBetweenTurns == 0) receive(kTurnMax);
+    receive(kTurnMax, then);
   };
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     if (!has_services(family)) continue;

@@ -1,5 +1,6 @@
 // Keeps a ConnectionTable true to the kernel: receives conntrack's events, reads the kernel's table where
 // that is needed, opens the socket again should it break. One thread's, which calls turn() again and again.
+// When something is due follows from the times it is given, which never go back.
 //
 // The kernel makes no events of connections that began while nobody listened, those of an earlier engine,
 // say. As long as some of these are kept, the table is read again every half minute, or as seldom as it takes
@@ -42,7 +43,7 @@ class ConntrackFollower {
                     netlink::ConntrackEvents events);
 
   // Errors: the kernel's table cannot be read, which turn() would try again.
-  core::Result<void> read_table();
+  core::Result<void> read_table(Time now);
   // turn() reads the kernel's table if a service is new.
   void follow(std::shared_ptr<const core::Snapshot> lookup);
 
@@ -51,7 +52,7 @@ class ConntrackFollower {
     bool emptied = false;      // none is left
   };
   // Applies what is queued, up to a limit, and does what else is due.
-  Turn turn();
+  Turn turn(Time now);
 
   // Readable when there are events; -1 while the socket is broken.
   int fd() const { return events_ ? events_->fd() : -1; }
@@ -61,14 +62,12 @@ class ConntrackFollower {
   std::size_t queued_max() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
-
-  Turn receive(std::size_t datagrams_max);
+  Turn receive(std::size_t datagrams_max, Time now);
   void apply(std::span<const std::uint8_t> datagram, Time now);
   void lost(Time now);
   void reopen(Time now);
   bool is_reading_due(Time now) const;
-  core::Result<void> visit_all();
+  core::Result<void> visit_all(Time now);
   bool has_services(core::Family family) const;
 
   FollowerCounters& counters_;
@@ -81,7 +80,7 @@ class ConntrackFollower {
   bool is_new_ = false;  // some service, to which no loss must delay the reading
   Time read_again_;      // for connections without events
   Time reopen_at_;
-  Clock::duration reopen_pause_;
+  Time::duration reopen_pause_;
 };
 
 }  // namespace nfsteer::tracking

@@ -52,7 +52,8 @@ core::Result<std::unique_ptr<Tracker>> Tracker::start(std::shared_ptr<const Snap
   auto wake = WakeEvent::create();
   if (!wake) return tl::unexpected(wake.error());
   std::unique_ptr<Tracker> tracker(new Tracker(lookup, *std::move(events), *std::move(wake)));
-  if (auto read = tracker->follower_.read_table(); !read) return tl::unexpected(read.error());
+  if (auto read = tracker->follower_.read_table(std::chrono::steady_clock::now()); !read)
+    return tl::unexpected(read.error());
   tracker->thread_ = std::thread([&self = *tracker] { self.run(); });
   return tracker;
 }
@@ -103,7 +104,7 @@ Tracker::Stats Tracker::stats() const noexcept {
 void Tracker::run() noexcept {
   while (!stopping_.load(std::memory_order_relaxed)) {
     take_over();
-    const Turn done = follower_.turn();
+    const Turn done = follower_.turn(std::chrono::steady_clock::now());
     tell_settled(done);
     wait(done);
   }

@@ -37,7 +37,7 @@ class Tracker {
   static constexpr std::size_t kReceiveBytes = std::size_t{8} << 20;
 
   // Listens, reads the table once, and starts the thread. `receive_bytes`: kernel memory for events not yet
-  // received, about 800 bytes each. Errors: no CAP_NET_ADMIN, no conntrack events in this kernel.
+  // received, about 1300 bytes each. Errors: no CAP_NET_ADMIN, no conntrack events in this kernel.
   static core::Result<std::unique_ptr<Tracker>> start(std::shared_ptr<const core::Snapshot> lookup,
                                                       std::size_t receive_bytes = kReceiveBytes);
 

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -25,6 +26,7 @@
 
 #include "netlink/conntrack_socket.hpp"
 #include "netlink_support.hpp"
+#include "tracking/conntrack_follower.hpp"
 #include "tracking/conntrack_use.hpp"
 #include "tracking/tracker.hpp"
 #include "tracking_support.hpp"
@@ -281,6 +283,71 @@ TEST(Tracker, ABurstThatItsBufferHoldsIsCountedWhole) {
     ASSERT_TRUE(tracker->settle());
     EXPECT_EQ(tracker->totals(kDns).opened, kFlows);
     EXPECT_EQ(tracker->active(kDns), kFlows);
+  });
+}
+
+// A follower without a thread, in virtual time.
+struct Followed {
+  explicit Followed(netlink::ConntrackEvents events)
+      : follower((slots.grow(10), slots), counters, stopping, all_services(), std::move(events)) {}
+
+  static std::unique_ptr<Followed> listening(std::size_t receive_bytes = Tracker::kReceiveBytes) {
+    auto events = netlink::ConntrackEvents::open(receive_bytes);
+    EXPECT_TRUE(events);
+    if (!events) return nullptr;
+    auto made = std::make_unique<Followed>(std::move(*events));
+    EXPECT_TRUE(made->follower.read_table(made->now));
+    return made;
+  }
+  void turn_until_empty() {
+    while (!follower.turn(now).emptied) {
+    }
+  }
+  std::uint64_t active(std::uint32_t slot) const { return slots[slot].active.value(); }
+
+  Time now{100s};
+  core::SlotBank<ConnectionCounters> slots;
+  FollowerCounters counters;
+  std::atomic<bool> stopping{false};
+  ConntrackFollower follower;
+};
+
+// The kernel queues nothing more, and says nothing of it, until such a socket is empty.
+TEST(ConntrackFollower, EmptiesASocketThatLostEventsBeforeItReadsTheTable) {
+  with_translated_vip([] {
+    constexpr std::uint16_t kFlows = 3000;
+    const auto followed = Followed::listening(std::size_t{1} << 20);
+    ASSERT_TRUE(followed);
+    for (std::uint16_t flow = 0; flow < kFlows; ++flow)
+      client(SOCK_DGRAM, static_cast<std::uint16_t>(20000 + flow)).send_to("10.0.0.40", 53);
+    forget_all(53);  // a long table is read so slowly that the socket is emptied meanwhile
+    followed->now += 10s;
+    EXPECT_FALSE(followed->follower.turn(followed->now).emptied) << "more is queued than a turn takes";
+    EXPECT_EQ(followed->counters.overflows.value(), 1U);
+    EXPECT_EQ(followed->counters.readings.value(), 2U) << "at once, for a first loss";
+    EXPECT_EQ(followed->active(kDns), 0U);
+    client(SOCK_DGRAM, 30000).send_to("10.0.0.40", 53);
+    followed->turn_until_empty();
+    EXPECT_EQ(followed->active(kDns), 1U);
+    EXPECT_EQ(followed->counters.overflows.value(), 1U);
+  });
+}
+
+// With another listener on this machine, the kernel does make events of it: then it ends before its time.
+TEST(ConntrackFollower, ReadsTheTableAgainForConnectionsWithoutEvents) {
+  with_translated_vip([] {
+    client(SOCK_DGRAM).send_to("10.0.0.40", 53);
+    const auto followed = Followed::listening();
+    ASSERT_TRUE(followed);
+    EXPECT_EQ(followed->active(kDns), 1U);
+    ASSERT_TRUE(followed->follower.next_due());
+    EXPECT_GE(*followed->follower.next_due(), followed->now + 30s);
+    forget_all(53);
+    followed->turn_until_empty();
+    followed->now += 31s;
+    followed->turn_until_empty();
+    EXPECT_EQ(followed->active(kDns), 0U);
+    EXPECT_FALSE(followed->follower.next_due()) << "there is none any more";
   });
 }
 
