@@ -11,10 +11,10 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include "api/metrics.hpp"
-#include "api/process_usage.hpp"
 #include "api/explain.hpp"
+#include "api/metrics.hpp"
 #include "api/percent.hpp"
+#include "api/process_usage.hpp"
 #include "api/services.hpp"
 
 namespace nfsteer::api {

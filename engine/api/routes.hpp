@@ -26,9 +26,9 @@
 // request; 404: no such resource; 405: the method, or any but GET of a read-only request; 409: the name is
 // taken; 412; 413: the body is too large; 431: the header is; 500: the kernel's or the machine's part. A
 // change that fails changes nothing.
-// Errors: {"error": "thing: reason; mend"}, and "field" where one field of the body, or of a query, is at fault. 400: the
-// request; 404: no such resource; 405; 409: the name is taken; 412; 413; 500: the kernel's or the machine's
-// part. A change that fails changes nothing.
+// Errors: {"error": "thing: reason; mend"}, and "field" where one field of the body, or of a query, is at
+// fault. 400: the request; 404: no such resource; 405; 409: the name is taken; 412; 413; 500: the kernel's or
+// the machine's part. A change that fails changes nothing.
 #pragma once
 
 #include "api/http_server.hpp"

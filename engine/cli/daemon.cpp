@@ -68,8 +68,8 @@ core::Result<void> Daemon::set_up(config::Config config, const ConfigFlags& flag
   return {};
 }
 
-// Before the engine starts: a second engine on the same socket then fails before it touches anything. Requests
-// wait for serve().
+// Before the engine starts: a second engine on the same socket then fails before it touches anything.
+// Requests wait for serve().
 core::Result<void> Daemon::listen(const config::Engine& settings) {
   const auto handler = [this](const api::HttpRequest& request) { return answer(request); };
   auto server = api::HttpServer::listen(io_, settings.control, handler, settings.control_group);

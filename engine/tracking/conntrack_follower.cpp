@@ -16,7 +16,7 @@ using netlink::ReceiveOutcome;
 constexpr std::size_t kTurnMax = 512;            // datagrams
 constexpr std::size_t kVisitsBetweenTurns = 64;  // a few datagrams of the table's
 constexpr std::size_t kEventBytesMin = 512;      // that the kernel charges the receive buffer for an event
-constexpr std::chrono::seconds kReadAgain{30};
+constexpr std::chrono::seconds kReadAgain{2};
 constexpr int kReadAgainShare = 50;
 constexpr std::chrono::milliseconds kReopenMin{100};
 constexpr std::chrono::seconds kReopenMax{10};
