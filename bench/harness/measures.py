@@ -10,8 +10,8 @@ import os
 import time
 
 from . import machine
-from .networks import SOURCES
-from .paths import Task
+from .networks import SOURCES, backend
+from .paths import Task, Unavailable
 
 UDP_PORT, HTTP_PORT, STREAM_PORT = 9000, 80, 9001
 
@@ -36,6 +36,12 @@ MEASURES = {  # unit, better
     "tcp_throughput_8": ("bit/s", "higher"),
     "rules_install": ("s", "lower"),
     "rules_change": ("s", "lower"),
+    "reload_one_change": ("s", "lower"),
+    "api_change": ("s", "lower"),
+    "api_read_services": ("s", "lower"),
+    "api_read_status": ("s", "lower"),
+    "api_read_backend": ("s", "lower"),
+    "api_read_metrics": ("s", "lower"),
 }
 
 
@@ -233,4 +239,34 @@ class Rules(Run):
             yield sample(measure, time.monotonic() - start)
 
 
-RUNS = (UdpNewFlows, UdpNewFlowsAllCpus, PacketRate, Http, Latency, Throughput1, Throughput8, Rules)
+class ControlPlane(Run):
+    """What an operator waits for: a reload that changes one weight of one service, a change by the API, and readings.
+    From the request to the last byte of its answer, on one connection of the control socket."""
+    port = HTTP_PORT
+    readings = {"api_read_services": "/v1/services", "api_read_status": "/v1/status", "api_read_metrics": "/metrics",
+                "api_read_backend": f"/v1/services/bench/backends/{backend(0)}/status"}
+    measures = ("reload_one_change", "api_change", *readings)
+
+    def samples(self, path):
+        path.set_up()
+        engine = path.engine
+        if engine is None:
+            raise Unavailable("has no control API")
+
+        def timed(measure, method, target, body=None):
+            start = time.monotonic()
+            answer = engine.api(method, target, body, seconds=60)
+            seconds = time.monotonic() - start
+            if answer.status != 200:
+                raise RuntimeError(f"{method} {target}: {answer}")
+            return sample(measure, seconds, bytes=len(answer.text))
+        bench = next(each for each in engine.services if each["name"] == "bench")
+        bench["backends"][0]["weight"] = 3
+        engine.configure(engine.services)
+        yield timed("reload_one_change", "POST", "/v1/reload")
+        yield timed("api_change", "PATCH", f"/v1/services/bench/backends/{backend(0)}", {"weight": 2})
+        for measure, target in self.readings.items():
+            yield timed(measure, "GET", target)
+
+
+RUNS = (UdpNewFlows, UdpNewFlowsAllCpus, PacketRate, Http, Latency, Throughput1, Throughput8, Rules, ControlPlane)

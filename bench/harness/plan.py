@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 import random
 
-from .measures import RUNS, Http, Latency, Rules, Throughput8, UdpNewFlows, UdpNewFlowsAllCpus
+from .measures import RUNS, ControlPlane, Http, Latency, Rules, Throughput8, UdpNewFlows, UdpNewFlowsAllCpus
 from .paths import PATHS, with_variants
 
 Job = collections.namedtuple("Job", "round scale run path")
@@ -47,6 +47,8 @@ def _along_backends(options):
             else:
                 runs = (UdpNewFlows, Http, Rules)
             for run in runs:
+                if run is ControlPlane:
+                    continue
                 paths = WITH_RULES if run is Rules else ANY if run in (UdpNewFlows, Http) else FIRST
                 yield Scale(topology, backends), run, paths
 
@@ -67,6 +69,15 @@ def _along_others(options):
                 continue
             for run in runs:
                 yield scale, run, paths
+
+
+def _control_plane(options):
+    """The smallest setting, and the largest that stays a habit: ten thousand backends over a thousand services."""
+    if "routed" not in options.topologies:
+        return
+    yield Scale("routed"), ControlPlane, ("nfsteer-connection",)
+    if not options.quick:
+        yield Scale("routed", backends=10, services=1000), ControlPlane, ("nfsteer-connection",)
 
 
 class Only:
@@ -92,7 +103,8 @@ def jobs(options):
     only = Only(options.only)
     order = random.Random(options.seed)
     groups = []
-    for scale, run, candidates in (*_along_backends(options), *_along_others(options)):
+    for scale, run, candidates in (*_along_backends(options), *_along_others(options),
+                                   *_control_plane(options)):
         paths = [path for path in with_variants(candidates) if any(only.takes(path, measure) for measure in run.measures)]
         order.shuffle(paths)
         if paths:

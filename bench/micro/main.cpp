@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   add_policies(registry);
   add_netlink(registry);
   add_paths(registry);
+  add_tracking(registry);
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -40,5 +40,6 @@ void add_core(const Registry& registry);
 void add_policies(const Registry& registry);
 void add_netlink(const Registry& registry);
 void add_paths(const Registry& registry);
+void add_tracking(const Registry& registry);
 
 }  // namespace nfsteer::micro

@@ -31,6 +31,12 @@ TITLES = {
     "tcp_throughput_8": "Throughput, 8 streams",
     "rules_install": "Time to install the rules",
     "rules_change": "Time to change one backend's weight",
+    "reload_one_change": "Time to reload a file with one change",
+    "api_change": "Time of a change by the API",
+    "api_read_services": "Time to read all services",
+    "api_read_status": "Time to read the whole status",
+    "api_read_backend": "Time to read one backend's status",
+    "api_read_metrics": "Time to read the metrics",
 }
 
 

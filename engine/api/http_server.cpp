@@ -1,111 +1,125 @@
 #include "api/http_server.hpp"
 
+#include <grp.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <exception>
 #include <filesystem>
+#include <iterator>
+#include <numeric>
+#include <optional>
 #include <system_error>
-#include <utility>
+#include <vector>
 
-#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <fmt/format.h>
 
 namespace nfsteer::api {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 using Local = asio::local::stream_protocol;
-using Stream = beast::basic_stream<Local, asio::any_io_executor>;
+using Tcp = asio::ip::tcp;
+using Protocol = HttpConnection::Protocol;
+using Connection = std::shared_ptr<HttpConnection>;
 
 struct HttpServer::State {
-  State(asio::io_context& io, std::string socket_path, Handler request_handler)
-      : acceptor(io), path(std::move(socket_path)), handler(std::move(request_handler)) {}
-  Local::acceptor acceptor;
-  std::string path;
-  Handler handler;
-  unsigned connections = 0;
+  State(asio::io_context& io, const HttpLimits& client_limits, bool is_read_only, Handler request_handler)
+      : acceptor(io), room(io), limits(client_limits), read_only(is_read_only) {
+    handler = [this, handle = std::move(request_handler)](const HttpRequest& request) {
+      HttpResponse response = handle(request);
+      make_room_for(response.body.size());
+      return response;
+    };
+  }
 
+  asio::basic_socket_acceptor<Protocol> acceptor;
+  asio::steady_timer room;  // cancelled when a connection ends
+  const HttpLimits limits;
+  const bool read_only;
+  Handler handler;
+  std::string path;  // of the unix socket
+  std::vector<Connection> connections;
+
+  Connection oldest() const {
+    return *std::ranges::min_element(connections, {}, [](const Connection& it) { return it->step_began; });
+  }
+  void close(Connection connection) {
+    connection->stream.close();
+    if (std::erase(connections, connection) != 0) room.cancel();
+  }
+  void make_room_for(std::size_t answer);
+
+  static asio::awaitable<void> await_room(std::shared_ptr<State> state);
   static asio::awaitable<void> accept_connections(std::shared_ptr<State> state);
 };
 
-namespace {
-
-constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
-
-http::response<http::string_body> respond(HttpResponse answer, unsigned version, bool keep_alive) {
-  http::response<http::string_body> response{static_cast<http::status>(answer.status), version};
-  response.set(http::field::content_type, "application/json");
-  response.keep_alive(keep_alive);
-  if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
-  if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
-  response.body() = std::move(answer.body);
-  response.prepare_payload();
-  return response;
+// Clients that do not read must not fill the memory with answers: the one that has had the longest to read
+// its own loses it.
+void HttpServer::State::make_room_for(std::size_t answer) {
+  const auto sum = [](std::size_t bytes, const Connection& it) { return bytes + it->unsent; };
+  while (true) {
+    const std::size_t unsent = std::accumulate(connections.begin(), connections.end(), std::size_t{}, sum);
+    if (unsent == 0 || unsent + answer <= limits.unsent) return;
+    std::vector<Connection> reading;
+    std::ranges::copy_if(connections, std::back_inserter(reading),
+                         [](const Connection& it) { return it->unsent != 0; });
+    close(*std::ranges::min_element(reading, {}, [](const Connection& it) { return it->step_began; }));
+  }
 }
 
-}  // namespace
-
-// One connection: requests one after the other until the client leaves, errs or idles.
-static asio::awaitable<void> serve(Stream stream, const HttpServer::Handler& handler) {
-  beast::flat_buffer buffer{HttpServer::kHeaderMax + HttpServer::kBodyMax};
-  while (true) {
-    http::request_parser<http::string_body> parser;
-    parser.body_limit(HttpServer::kBodyMax);
-    parser.header_limit(HttpServer::kHeaderMax);
-    stream.expires_after(std::chrono::seconds(HttpServer::kIdleMax_s));
-
-    beast::error_code error;
-    co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
-    http::response<http::string_body> response;
-    if (!error) {
-      const auto& request = parser.get();
-      response = respond(handler({std::string(request.method_string()), std::string(request.target()),
-                                  request.body(), std::string(request[http::field::if_match])}),
-                         request.version(), request.keep_alive());
-    } else if (error == http::error::body_limit || error == http::error::header_limit) {
-      response = respond({413, R"({"error":"the request is larger than this API takes"})"}, 11, false);
-    } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
-               error != http::error::end_of_stream) {
-      response = respond({400, R"({"error":"this is not an HTTP/1.1 request"})"}, 11, false);
-    } else {
-      co_return;
+// Until there are fewer connections than there may be. The one whose client has been waited for the longest
+// makes room for another.
+asio::awaitable<void> HttpServer::State::await_room(std::shared_ptr<State> state) {
+  while (state->acceptor.is_open() && state->connections.size() >= state->limits.connections) {
+    const Connection oldest = state->oldest();
+    const auto ripe = oldest->step_began + state->limits.patience;
+    if (ripe <= HttpConnection::Clock::now()) {
+      state->close(oldest);
+      continue;
     }
-    co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
-    if (error || response.need_eof()) co_return;
+    boost::system::error_code ignored;
+    state->room.expires_at(ripe);
+    co_await state->room.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
 }
 
 asio::awaitable<void> HttpServer::State::accept_connections(std::shared_ptr<State> state) {
-  asio::steady_timer pause(state->acceptor.get_executor());
-  while (state->acceptor.is_open()) {
+  while (true) {
+    co_await await_room(state);
     boost::system::error_code error;
-    Local::socket socket =
+    Protocol::socket socket =
         co_await state->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
-    if (error == asio::error::operation_aborted) co_return;
+    if (!state->acceptor.is_open()) co_return;
     if (error) {  // out of descriptors, for instance: try again a little later
-      pause.expires_after(std::chrono::milliseconds(100));
-      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      state->room.expires_after(std::chrono::milliseconds(100));
+      co_await state->room.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    if (state->connections == HttpServer::kConnectionsMax) continue;  // closes the socket
-    ++state->connections;
-    asio::co_spawn(state->acceptor.get_executor(), serve(Stream(std::move(socket)), state->handler),
-                   [state](const std::exception_ptr&) { --state->connections; });
+    auto connection = std::make_shared<HttpConnection>(std::move(socket));
+    state->connections.push_back(connection);
+    asio::co_spawn(state->acceptor.get_executor(),
+                   serve(connection, state->handler, state->limits, state->read_only),
+                   [state, connection](const std::exception_ptr&) { state->close(connection); });
   }
 }
 
 namespace {
+
+constexpr int kBacklog = 128;  // clients that wait to be let in
+constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
 bool answers(const std::string& path) {
   asio::io_context io;
@@ -124,27 +138,76 @@ core::Failure cannot_listen(const std::string& path, const std::string& reason) 
   return core::system_error("control socket " + path, reason, "give another path with --control");
 }
 
+core::Result<gid_t> group_id(const std::string& path, const std::string& name) {
+  std::vector<char> buffer(1024);
+  group entry{};
+  group* found = nullptr;
+  int error = 0;
+  while ((error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE)
+    buffer.resize(buffer.size() * 2);  // for the names of a large group's members
+  if (found != nullptr) return found->gr_gid;
+  return core::usage_error(
+      fmt::format("control socket {}", path),
+      error == 0 ? fmt::format("there is no group \"{}\" on this system", name)
+                 : fmt::format("group \"{}\": {}", name, std::generic_category().message(error)),
+      "make it with groupadd, or name another one");
+}
+
 }  // namespace
 
 core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, const std::string& path,
-                                                             Handler handler) {
+                                                             Handler handler, const std::string& group,
+                                                             const HttpLimits& limits) {
   if (path.size() > kPathMax)
     return cannot_listen(path, fmt::format("a socket's path has at most {} bytes", kPathMax));
+  std::optional<gid_t> owner;
+  if (!group.empty()) {
+    const auto id = group_id(path, group);
+    if (!id) return tl::unexpected(id.error());
+    owner = *id;
+  }
 
   std::error_code ignored;  // bind says what is wrong
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   if (is_socket(path) && answers(path)) return cannot_listen(path, "a running engine listens there");
   remove_stale(path);
 
-  auto state = std::make_shared<State>(io, path, std::move(handler));
+  auto state = std::make_shared<State>(io, limits, false, std::move(handler));
   boost::system::error_code error;
   state->acceptor.open(Local(), error);
   const mode_t mask = ::umask(0117);  // the socket is born 0660
   if (!error) state->acceptor.bind(Local::endpoint(path), error);
   ::umask(mask);
-  if (!error) state->acceptor.listen(kConnectionsMax, error);
   if (error) return cannot_listen(path, error.message());
+  state->path = path;
+  std::unique_ptr<HttpServer> server(new HttpServer(state));  // from here on it removes the socket
+  if (owner && ::chown(path.c_str(), static_cast<uid_t>(-1), *owner) != 0)
+    return core::system_error(
+        "control socket " + path,
+        fmt::format("cannot give it to group \"{}\": {}", group, std::generic_category().message(errno)),
+        "run the engine with CAP_CHOWN, or as a member of the group");
+  state->acceptor.listen(kBacklog, error);
+  if (error) return cannot_listen(path, error.message());
+  asio::co_spawn(io, State::accept_connections(state), asio::detached);
+  return server;
+}
 
+core::Result<std::unique_ptr<HttpServer>> HttpServer::listen_tcp(asio::io_context& io,
+                                                                 const core::IpAddress& address,
+                                                                 std::uint16_t port, Handler handler,
+                                                                 const HttpLimits& limits) {
+  HttpLimits without_body = limits;
+  without_body.body = 0;
+  auto state = std::make_shared<State>(io, without_body, true, std::move(handler));
+  boost::system::error_code error;
+  const Tcp::endpoint endpoint(asio::ip::make_address(address.to_string()), port);
+  state->acceptor.open(endpoint.protocol(), error);
+  if (!error) state->acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) state->acceptor.bind(endpoint, error);
+  if (!error) state->acceptor.listen(kBacklog, error);
+  if (error)
+    return core::system_error("listening on " + core::endpoint_text(address, port), error.message(),
+                              "give an address of this host and a free port");
   asio::co_spawn(io, State::accept_connections(state), asio::detached);
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
@@ -153,10 +216,24 @@ void HttpServer::remove_stale(const std::string& path) {
   if (path.size() <= kPathMax && is_socket(path) && !answers(path)) ::unlink(path.c_str());
 }
 
+std::uint16_t HttpServer::port() const {
+  Tcp::endpoint endpoint;
+  boost::system::error_code ignored;
+  const Protocol::endpoint local = state_->acceptor.local_endpoint(ignored);
+  if (local.size() <= endpoint.capacity()) {
+    std::memcpy(endpoint.data(), local.data(), local.size());
+    endpoint.resize(local.size());
+  }
+  return endpoint.port();
+}
+
 HttpServer::~HttpServer() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
-  ::unlink(state_->path.c_str());
+  while (!state_->connections.empty())
+    state_->close(state_->connections.back());
+  state_->room.cancel();
+  if (!state_->path.empty()) ::unlink(state_->path.c_str());
 }
 
 }  // namespace nfsteer::api

@@ -1,50 +1,45 @@
-// HTTP/1.1 on a unix socket, for the control API. Single-threaded: the handler runs on the io_context's
-// thread, between the engine's own steps, so it needs no locks.
+// HTTP/1.1 for the control API: on a unix socket, whose clients may change things, and on TCP addresses, for
+// reading. Single-threaded: the handler runs on the io_context's thread, between the engine's own steps, so
+// it needs no locks. A client that is slow, silent or hostile costs the others nothing but its turn.
 #pragma once
 
-#include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 
+#include "api/http_connection.hpp"
+#include "core/address.hpp"
 #include "core/result.hpp"
 
 namespace nfsteer::api {
 
-struct HttpRequest {
-  std::string method;  // "GET"
-  std::string target;  // path, percent-decoded by nobody: "/v1/services/web/mode"
-  std::string body;
-  std::string if_match = {};  // the header's value; empty: none
-};
-
-struct HttpResponse {
-  unsigned status = 200;
-  std::string body;       // JSON
-  std::string etag = {};  // the header's value; empty: none
-  std::string allow = {};
-};
-
 class HttpServer {
  public:
-  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  using Handler = HttpHandler;
 
-  // What a client may cost: beyond these it is answered with an error or cut off.
-  static constexpr std::size_t kBodyMax = 64 * 1024;   // bytes
-  static constexpr std::size_t kHeaderMax = 8 * 1024;  // bytes
-  static constexpr unsigned kConnectionsMax = 32;      // at once
-  static constexpr unsigned kIdleMax_s = 10;           // seconds without progress
-
-  // Listens on `path` with mode 0660, making its folder if need be. A socket that a dead engine left is
-  // replaced; one that answers belongs to a running engine and is an error.
+  // Listens on `path` with mode 0660, making its folder if need be; with a `group`, as a socket of that group
+  // of the system. A socket that a dead engine left is replaced; one that answers belongs to a running engine
+  // and is an error.
   static core::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io,
-                                                          const std::string& path, Handler handler);
+                                                          const std::string& path, Handler handler,
+                                                          const std::string& group = {},
+                                                          const HttpLimits& limits = {});
+  // Listens on an address of this host. Whoever reaches it may read all and change nothing: requests are
+  // read_only, and none may have a body. Port 0: any that is free.
+  static core::Result<std::unique_ptr<HttpServer>> listen_tcp(boost::asio::io_context& io,
+                                                              const core::IpAddress& address,
+                                                              std::uint16_t port, Handler handler,
+                                                              const HttpLimits& limits = {});
+
   // Removes the socket that a killed engine left at `path`; anything else there stays.
   static void remove_stale(const std::string& path);
 
-  // Stops listening and removes the socket from the file system; connections end with the io_context.
+  std::uint16_t port() const;  // of a TCP server
+
+  // Stops listening, ends its connections, and removes the socket from the file system.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -1,6 +1,5 @@
 #include "api/routes.hpp"
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,30 +11,16 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "api/metrics.hpp"
+#include "api/process_usage.hpp"
+#include "api/explain.hpp"
+#include "api/percent.hpp"
 #include "api/services.hpp"
 
 namespace nfsteer::api {
 namespace {
 
 namespace json = boost::json;
-
-// "%5Bfd00::20%5D" -> "[fd00::20]"; nothing where a % is followed by something else than two digits.
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      plain += text[i];
-      continue;
-    }
-    const std::string_view digits = text.substr(i + 1, 2);
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) return std::nullopt;
-    plain += static_cast<char>(value);
-    i += 2;
-  }
-  return plain;
-}
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> segments;
@@ -50,6 +35,10 @@ std::vector<std::string_view> segments_of(std::string_view path) {
 
 HttpResponse get_status(const ApiCall& call) {
   return {200, json::serialize(to_json(call.engine.status()))};
+}
+
+HttpResponse get_metrics(const ApiCall& call) {
+  return {200, metrics_text(call.engine.status(), read_process_usage()), {}, {}, std::string(kMetricsType)};
 }
 
 HttpResponse post_reload(const ApiCall& call) {
@@ -68,6 +57,9 @@ struct Route {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
+    {"GET", "/v1/metrics", get_metrics},
+    {"GET", "/metrics", get_metrics},
+    {"GET", "/v1/explain", get_explanation},
     {"POST", "/v1/reload", post_reload},
     {"GET", "/v1/services", get_services},
     {"POST", "/v1/services", post_service},
@@ -76,7 +68,9 @@ constexpr Route kRoutes[] = {
     {"PATCH", "/v1/services/*", patch_service},
     {"DELETE", "/v1/services/*", delete_service},
     {"POST", "/v1/services/*/backends", post_backend},
+    {"GET", "/v1/services/*/status", get_service_status},
     {"GET", "/v1/services/*/backends/*", get_backend},
+    {"GET", "/v1/services/*/backends/*/status", get_backend_status},
     {"PATCH", "/v1/services/*/backends/*", patch_backend},
     {"DELETE", "/v1/services/*/backends/*", delete_backend},
 };
@@ -116,6 +110,13 @@ HttpResponse failure_of(const core::Error& error) {
 }
 
 HttpResponse handle_request(control::Engine& engine, const HttpRequest& request) {
+  if (request.read_only && request.method != "GET") {
+    HttpResponse refusal =
+        failure(405, fmt::format("{}: takes only GET at this address; changes go through the control socket",
+                                 request.method));
+    refusal.allow = "GET";
+    return refusal;
+  }
   const auto path = segments_of(std::string_view(request.target).substr(0, request.target.find('?')));
   std::string allowed;
   for (const Route& route : kRoutes) {

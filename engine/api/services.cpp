@@ -47,6 +47,13 @@ RawValue& backends_of(RawValue& service) {
   return *std::ranges::find(service.children, "backends", &RawValue::name);
 }
 
+core::Result<std::size_t> index_of_backend(const core::Service& service, std::string_view backend) {
+  RawValue list = config::raw_from({service});
+  const auto found = config::find_backend(list.children[0], backend);
+  if (!found) return tl::unexpected(found.error());
+  return static_cast<std::size_t>(*found - backends_of(list.children[0]).children.data());
+}
+
 // What the path's service and, if there is one, backend become; `edit` gets both, and the body's fields.
 using Edit = std::function<void(RawValue& list, RawValue& each)>;
 
@@ -88,6 +95,14 @@ HttpResponse get_service(const ApiCall& call) {
   const core::Service* service = find(call.engine, call.names[0]);
   if (service == nullptr) return no_such_service(call.names[0]);
   return {200, json::serialize(config::to_json(*service))};
+}
+
+HttpResponse get_service_status(const ApiCall& call) {
+  const core::Service* service = find(call.engine, call.names[0]);
+  if (service == nullptr) return no_such_service(call.names[0]);
+  const auto index = static_cast<std::size_t>(service - call.engine.services().data());
+  return {200, json::serialize(
+                   control::to_json(call.engine.service_status(index), call.engine.counts_connections()))};
 }
 
 HttpResponse post_service(const ApiCall& call) {
@@ -151,12 +166,20 @@ HttpResponse post_backend(const ApiCall& call) {
 HttpResponse get_backend(const ApiCall& call) {
   const core::Service* service = find(call.engine, call.names[0]);
   if (service == nullptr) return no_such_service(call.names[0]);
-  RawValue list = config::raw_from({*service});
-  const auto found = config::find_backend(list.children[0], call.names[1]);
-  if (!found) return failure(404, found.error().line());
-  const auto index = *found - backends_of(list.children[0]).children.data();
+  const auto index = index_of_backend(*service, call.names[1]);
+  if (!index) return failure(404, index.error().line());
   const json::value whole = config::to_json(*service);
-  return {200, json::serialize(whole.at("backends").at(static_cast<std::size_t>(index)))};
+  return {200, json::serialize(whole.at("backends").at(*index))};
+}
+
+HttpResponse get_backend_status(const ApiCall& call) {
+  const core::Service* service = find(call.engine, call.names[0]);
+  if (service == nullptr) return no_such_service(call.names[0]);
+  const auto backend = index_of_backend(*service, call.names[1]);
+  if (!backend) return failure(404, backend.error().line());
+  const auto index = static_cast<std::size_t>(service - call.engine.services().data());
+  return {200, json::serialize(control::to_json(call.engine.service_status(index), *backend,
+                                                call.engine.counts_connections()))};
 }
 
 HttpResponse patch_backend(const ApiCall& call) {

@@ -22,11 +22,13 @@ HttpResponse failure_of(const core::Error& error);
 HttpResponse get_services(const ApiCall& call);
 HttpResponse post_service(const ApiCall& call);
 HttpResponse get_service(const ApiCall& call);
+HttpResponse get_service_status(const ApiCall& call);
 HttpResponse put_service(const ApiCall& call);
 HttpResponse patch_service(const ApiCall& call);
 HttpResponse delete_service(const ApiCall& call);
 HttpResponse post_backend(const ApiCall& call);
 HttpResponse get_backend(const ApiCall& call);
+HttpResponse get_backend_status(const ApiCall& call);
 HttpResponse patch_backend(const ApiCall& call);
 HttpResponse delete_backend(const ApiCall& call);
 

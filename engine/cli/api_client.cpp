@@ -49,6 +49,19 @@ asio::awaitable<Exchange> exchange(std::string path, http::request<http::string_
   co_return result;
 }
 
+std::string encoded(std::string_view word) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:";
+  std::string text;
+  for (const char each : word) {
+    if (kPlain.find(each) != std::string_view::npos) {
+      text += each;
+    } else {
+      text += fmt::format("%{:02X}", static_cast<unsigned char>(each));
+    }
+  }
+  return text;
+}
+
 core::Failure unreachable(const std::string& path, const beast::error_code& error) {
   const std::string thing = "control socket " + path;
   if (error == asio::error::access_denied)
@@ -60,33 +73,13 @@ core::Failure unreachable(const std::string& path, const beast::error_code& erro
   return core::system_error(thing, error.message());
 }
 
-}  // namespace
-
-core::Result<boost::json::value> call_api(const std::string& socket_path, const std::string& method,
-                                          const std::string& target, const std::string& body) {
-  if (socket_path.size() > 107)
-    return core::usage_error("--control", "the path is longer than a socket's may be (107 bytes)");
-  http::request<http::string_body> request{http::string_to_verb(method), target, 11};
-  request.set(http::field::host, "nfsteer");
-  request.keep_alive(false);
-  request.body() = body;
-  request.prepare_payload();
-
-  Exchange result;
-  asio::io_context io;
-  asio::co_spawn(io, exchange(socket_path, std::move(request)),
-                 [&](const std::exception_ptr& failed, Exchange done) {
-                   if (failed) std::rethrow_exception(failed);
-                   result = std::move(done);
-                 });
-  io.run();
-  if (result.error) return unreachable(socket_path, result.error);
-
+core::Result<boost::json::value> answer_of(const std::string& path, const Exchange& done) {
+  if (done.error) return unreachable(path, done.error);
   boost::system::error_code malformed;
-  boost::json::value answer = boost::json::parse(result.response.body(), malformed);
+  boost::json::value answer = boost::json::parse(done.response.body(), malformed);
   if (malformed || !answer.is_object())
-    return core::system_error("control socket " + socket_path, "what answers there is no nfsteer engine");
-  const unsigned status = result.response.result_int();
+    return core::system_error("control socket " + path, "what answers there is no nfsteer engine");
+  const unsigned status = done.response.result_int();
   if (status / 100 == 2) return answer;
   const boost::json::value* text = answer.get_object().if_contains("error");
   const std::string reason = text != nullptr && text->is_string() ? std::string(text->get_string())
@@ -94,20 +87,46 @@ core::Result<boost::json::value> call_api(const std::string& socket_path, const 
   return status < 500 ? core::usage_error({}, reason) : core::system_error({}, reason);
 }
 
+}  // namespace
+
+asio::awaitable<core::Result<boost::json::value>> async_call_api(std::string socket_path, std::string method,
+                                                                 std::string target, std::string body) {
+  if (socket_path.size() > 107)
+    co_return core::usage_error("--control", "the path is longer than a socket's may be (107 bytes)");
+  http::request<http::string_body> request{http::string_to_verb(method), target, 11};
+  request.set(http::field::host, "nfsteer");
+  request.keep_alive(false);
+  request.body() = std::move(body);
+  request.prepare_payload();
+  const Exchange done = co_await exchange(socket_path, std::move(request));
+  co_return answer_of(socket_path, done);
+}
+
+core::Result<boost::json::value> call_api(const std::string& socket_path, const std::string& method,
+                                          const std::string& target, const std::string& body) {
+  core::Result<boost::json::value> result;
+  asio::io_context io;
+  asio::co_spawn(io, async_call_api(socket_path, method, target, body),
+                 [&](const std::exception_ptr& failed, core::Result<boost::json::value> answer) {
+                   if (failed) std::rethrow_exception(failed);
+                   result = std::move(answer);
+                 });
+  io.run();
+  return result;
+}
+
 std::string api_path(std::initializer_list<std::string_view> words) {
-  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:";
   std::string path = "/v1";
-  for (const std::string_view word : words) {
-    path += '/';
-    for (const char each : word) {
-      if (kPlain.find(each) != std::string_view::npos) {
-        path += each;
-      } else {
-        path += fmt::format("%{:02X}", static_cast<unsigned char>(each));
-      }
-    }
-  }
+  for (const std::string_view word : words)
+    path += '/' + encoded(word);
   return path;
+}
+
+std::string api_query(std::initializer_list<std::pair<std::string_view, std::string_view>> parameters) {
+  std::string query;
+  for (const auto& [name, value] : parameters)
+    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, encoded(value));
+  return query;
 }
 
 }  // namespace nfsteer::cli

@@ -4,6 +4,7 @@
 #include <exception>
 #include <string_view>
 
+#include "control/log.hpp"
 #include "control/version.hpp"
 #include "policy/catalogue.hpp"
 
@@ -11,7 +12,7 @@ namespace nfsteer::cli {
 namespace {
 
 int report(const core::Error& error) {
-  std::fprintf(stderr, "nfsteer: %s\n", error.line().c_str());
+  std::fprintf(stderr, "%snfsteer: %s\n", control::stderr_is_journal() ? "<3>" : "", error.line().c_str());
   return error.exit_code();
 }
 
@@ -84,14 +85,27 @@ std::shared_ptr<std::string> add_control_flag(CLI::App& command) {
   return path;
 }
 
-int run_command_line(int argc, const char* const* argv) {
-  CLI::App app{"Steers traffic aimed at a virtual IP to backends, through NFQUEUE and conntrack", "nfsteer"};
-  app.set_version_flag("--version", "nfsteer " + std::string(control::kVersion));
+void add_commands(CLI::App& app, Action& action) {
+  app.set_version_flag("--version", "nfsteer " + std::string(control::kVersion), "print the version");
+  app.set_help_flag("-h,--help", "print what the command does, and its options");
+  app.set_help_all_flag("--help-all", "print the same of every command");
   app.require_subcommand(1);
-  Action action;
   add_run(app, action);
   add_client_commands(app, action);
+  add_explain(app, action);
   add_rules_commands(app, action);
+  add_top(app, action);
+  add_manual_commands(app, action);
+}
+
+int run_command_line(int argc, const char* const* argv) {
+  CLI::App app{"Steers traffic aimed at a virtual IP to backends, through NFQUEUE and conntrack", "nfsteer"};
+  Action action;
+  add_commands(app, action);
+  if (argc > 1 && std::string_view(argv[1]) == kCompleteCommand) {
+    print_completion(app, {argv + 2, argv + argc});
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -29,24 +29,35 @@ std::string endpoint(std::string_view address, std::uint64_t port) {
   return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", port);
 }
 
-void append_service(std::string& out, const json::object& service) {
+void append_backend(std::string& out, const json::object& backend, bool followed) {
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "\nservice {}  {} {}  mode {}  policy {}{}\n", text(service, "name"),
+  const json::object& connections = backend.at("connections").as_object();
+  fmt::format_to(to, "  {:<28} {:<11} {:>6} {:>8} {:>9} {:>10} {:>6.1f}% {:>7.1f}% {:>12} {:>14}\n",
+                 endpoint(text(backend, "address"), number(backend, "port")), text(backend, "state"),
+                 number(backend, "weight"), followed ? std::to_string(number(connections, "active")) : "-",
+                 followed ? std::to_string(number(connections, "opened")) : "-", number(backend, "picks"),
+                 100 * fraction(backend, "share"), 100 * fraction(backend, "expected_share"),
+                 number(backend, "packets"), number(backend, "bytes"));
+  const json::object& health = backend.at("health").as_object();
+  if (health.at("checked").as_bool() && text(health, "status") != "up")
+    fmt::format_to(to, "    {}: {}\n", text(health, "status"), text(health, "last_result"));
+}
+
+void append_service(std::string& out, const json::object& service, bool followed) {
+  auto to = std::back_inserter(out);
+  fmt::format_to(to, "\nservice {}  {} {}  mode {}  policy {}{}{}{}\n", text(service, "name"),
                  endpoint(text(service, "vip"), number(service, "port")), text(service, "protocol"),
                  text(service, "mode"), text(service, "policy"),
-                 service.at("masquerade").as_bool() ? "  masquerade" : "");
+                 service.at("masquerade").as_bool() ? "  masquerade" : "",
+                 service.at("panic").as_bool() ? "  panic: too few are healthy, all are used" : "",
+                 service.at("on_backup").as_bool() ? "  on backup" : "");
   fmt::format_to(to, "  new flows: {} by the engine, {} by the ladder, {} without a backend\n",
                  number(service, "picks"), number(service, "ladder"), number(service, "no_backend"));
-  fmt::format_to(to, "  {:<40} {:>6} {:>10} {:>7} {:>8} {:>12} {:>14}\n", "backend", "weight", "picks",
-                 "share", "expected", "packets seen", "bytes seen");
-  for (const json::value& each : service.at("backends").as_array()) {
-    const json::object& backend = each.as_object();
-    fmt::format_to(to, "  {:<40} {:>6} {:>10} {:>6.1f}% {:>7.1f}% {:>12} {:>14}\n",
-                   endpoint(text(backend, "address"), number(backend, "port")), number(backend, "weight"),
-                   number(backend, "picks"), 100 * fraction(backend, "share"),
-                   100 * fraction(backend, "expected_share"), number(backend, "packets"),
-                   number(backend, "bytes"));
-  }
+  fmt::format_to(to, "  {:<28} {:<11} {:>6} {:>8} {:>9} {:>10} {:>7} {:>8} {:>12} {:>14}\n", "backend",
+                 "state", "weight", "active", "opened", "picks", "share", "expected", "packets seen",
+                 "bytes seen");
+  for (const json::value& each : service.at("backends").as_array())
+    append_backend(out, each.as_object(), followed);
 }
 
 void append_workers(std::string& out, const json::array& workers) {
@@ -87,8 +98,12 @@ core::Result<std::string> status_text(const json::value& status) {
                    number(root, "pid"), fraction(root, "uptime_seconds"),
                    number(root.at("rules").as_object(), "commits"),
                    number(root.at("rules").as_object(), "errors"));
+    const json::object& conntrack = root.at("conntrack").as_object();
+    const bool followed = conntrack.at("followed").as_bool();
+    fmt::format_to(to, "connection table: {} of {} entries{}\n", number(conntrack, "entries"),
+                   number(conntrack, "entries_max"), followed ? "" : "; connections are not counted");
     for (const json::value& service : root.at("services").as_array())
-      append_service(out, service.as_object());
+      append_service(out, service.as_object(), followed);
     append_workers(out, root.at("workers").as_array());
     append_queues(out, root.at("queues").as_array());
     fmt::format_to(to, "\npackets came in by:");

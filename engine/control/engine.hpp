@@ -8,6 +8,10 @@
 //   3. workers learn of what the new rules bind in addition
 // If 2 fails, workers go back to the old configuration, and the error says why: the running state stays as it
 // was.
+//
+// What is configured and what takes traffic are two things: health, draining and slow start decide in between
+// (core/availability.hpp). Both ways lead through install(): a changed configuration, and refresh() when
+// something has happened to a backend.
 #pragma once
 
 #include <chrono>
@@ -15,20 +19,28 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "config/config.hpp"
 #include "config/raw.hpp"
 #include "control/affinity_sync.hpp"
+#include "control/lifecycle.hpp"
 #include "control/published_snapshot.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
 #include "control/worker.hpp"
+#include "core/availability.hpp"
 #include "core/backend_key.hpp"
 #include "core/queue_layout.hpp"
 #include "core/result.hpp"
+#include "health/monitor.hpp"
 #include "iptc/applier.hpp"
 #include "netlink/interfaces.hpp"
+#include "tracking/tracker.hpp"
 
 namespace nfsteer::control {
 
@@ -37,8 +49,10 @@ class Engine {
   // Reads the configuration again, for reload().
   using Source = std::function<core::Result<config::Config>()>;
 
-  // Takes the queues, starts the workers, installs the rules. On an error nothing is left behind.
-  static core::Result<std::unique_ptr<Engine>> start(config::Config config, Source source);
+  // Takes the queues, starts the workers, installs the rules. On an error nothing is left behind. Checks,
+  // timers and whatever else the engine does by itself run on `io`, which outlives it.
+  static core::Result<std::unique_ptr<Engine>> start(boost::asio::io_context& io, config::Config config,
+                                                     Source source);
 
   // Stops as stop() does, if that has not happened.
   ~Engine();
@@ -57,29 +71,77 @@ class Engine {
 
   // Reads the configuration again; returns what has changed, as config::differences() words it.
   core::Result<std::vector<std::string>> reload();
+  // Who is told of every reload, whoever asks for it.
+  struct ReloadListener {
+    std::function<void()> begins;
+    std::function<void(const core::Result<std::vector<std::string>>& changes)> ends;
+  };
+  void on_reload(ReloadListener listener) { reload_listener_ = std::move(listener); }
 
   // `change` edits the services as raw values (config/services_edit.hpp); what it makes of them is validated,
   // and takes effect as a whole or not at all.
   using Change = std::function<core::Result<void>(config::RawValue& services)>;
   core::Result<void> edit(const Change& change);
 
+  // What is known of the backends of each of services(), in their order.
+  const std::vector<core::Availability>& availability() const { return availability_; }
+
   Status status();
+  // The rules that stand for all this.
+  core::Result<rules::RuleSet> rules() { return plan_rules(effective_); }
+
+  // Of services()[index]; without what the kernel's rules have counted, which takes reading them all.
+  ServiceStatus service_status(std::size_t index);
+  bool counts_connections() const { return tracker_ != nullptr; }
   const core::QueueLayout& layout() const { return layout_; }
+  // Of each worker, see Worker::rounds().
+  std::vector<std::uint64_t> rounds() const;
 
  private:
-  Engine(config::Config config, Source source, core::QueueLayout layout, netlink::InterfaceTable interfaces);
+  Engine(boost::asio::io_context& io, config::Config config, Source source, core::QueueLayout layout,
+         netlink::InterfaceTable interfaces);
 
+  core::Result<void> start_workers();
+  void follow_connections();
+  core::Result<std::vector<std::string>> read_again();
   core::Result<void> change_services(std::vector<core::Service> wanted);
+  // Brings workers and rules to these services, as available now.
+  core::Result<void> install(std::vector<core::Service> wanted);
+  // The same for the services as they are, where a backend's availability has changed.
+  void refresh();
+  void refresh_at_next_step();
+  core::Result<rules::RuleSet> plan_rules(const std::vector<core::Service>& services);
+  void tick_at_next_second();
+  void tick();
+  void report_unanswered();
+
+  Lifecycle::HealthOf known_health() const;
+  std::vector<core::Availability> evaluate(const std::vector<core::Service>& services) const;
+  core::SteeredService with_slots(const core::Service& service);
   std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
+  std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<core::Service>& services);
   void release_slots();
-  void forget_stale_flows(const std::vector<core::Service>& before);
+  void forget_stale_flows(const std::vector<core::Service>& held_before);
   void wait_for_empty_queues();
+
+  BackendStatus backend_status(const core::Service& service, const core::Availability& availability,
+                               std::size_t index);
+  ConntrackStatus conntrack_status() const;
 
   config::Engine settings_;
   Source source_;
+  ReloadListener reload_listener_;
+  std::uint64_t seed_;
   core::QueueLayout layout_;
   rules::Applier rules_;
-  std::vector<core::Service> services_;  // what the rules in the kernel stand for
+  std::vector<core::Service> services_;           // as configured
+  std::vector<core::Availability> availability_;  // of each service
+  std::vector<core::Service> effective_;          // with effective weights: what the rules stand for
+  Lifecycle lifecycle_;
+  // Whether a backend that no check has reached yet may take connections.
+  std::function<bool(const core::BackendKey&)> trusted_;
+  health::Monitor monitor_;
+  std::unique_ptr<tracking::Tracker> tracker_;  // null: connections are not counted
   SlotTable<std::string> service_slots_;
   SlotTable<core::BackendKey> backend_slots_;
   AffinitySync affinity_;
@@ -89,6 +151,10 @@ class Engine {
   std::chrono::steady_clock::time_point started_;
   std::uint64_t revision_ = 0;
   std::uint64_t rule_errors_ = 0;
+  ReloadStatus reloads_;
+  boost::asio::steady_timer fill_timer_;
+  boost::asio::steady_timer tick_timer_;
+  bool refresh_failed_ = false;
   bool warned_of_coarse_spreading_ = false;
   bool running_ = false;
 };

@@ -4,21 +4,19 @@
 #include <algorithm>
 #include <map>
 
-#include <spdlog/spdlog.h>
-
 #include "control/engine.hpp"
+#include "control/log.hpp"
 #include "iptc/counters.hpp"
 #include "netlink/queue_stats.hpp"
+#include "tracking/conntrack_use.hpp"
 
 namespace nfsteer::control {
 namespace {
 
 using Workers = std::vector<std::unique_ptr<Worker>>;
 
-BackendStatus backend_status(const Workers& workers, const core::Backend& backend, std::uint32_t slot) {
+BackendStatus backend_counts(const Workers& workers, std::uint32_t slot) {
   BackendStatus status;
-  status.backend = backend;
-  status.effective_weight = backend.weight;
   for (const auto& worker : workers) {
     const core::BackendCounters& counters = worker->counters().backends[slot];
     status.picks += counters.picks.value();
@@ -28,11 +26,29 @@ BackendStatus backend_status(const Workers& workers, const core::Backend& backen
   return status;
 }
 
+ConnectionStatus connection_status(const tracking::Totals& totals) {
+  return {.active = totals.active,
+          .opened = totals.opened,
+          .unanswered = totals.unanswered,
+          .packets_in = totals.packets_in,
+          .bytes_in = totals.bytes_in,
+          .packets_out = totals.packets_out,
+          .bytes_out = totals.bytes_out};
+}
+
+HealthStatus health_status(const health::Report& report) {
+  return {.health = report.health,
+          .checked = report.checked,
+          .checks_passed = report.checks_passed,
+          .checks_failed = report.checks_failed,
+          .last_result = report.last_result};
+}
+
 std::vector<QueueStatus> queue_status(const core::QueueLayout& layout) {
   std::vector<QueueStatus> queues;
   const auto kernel = netlink::read_queue_stats();
   if (!kernel) {
-    spdlog::warn("status lacks the kernel's queue counters: {}", kernel.error().line());
+    log_limited(spdlog::level::warn, "status lacks the kernel's queue counters: {}", kernel.error().line());
     return queues;
   }
   for (const netlink::QueueStats& each : *kernel) {
@@ -61,6 +77,46 @@ std::vector<InterfaceStatus> interface_status(const Workers& workers, const netl
 
 }  // namespace
 
+BackendStatus Engine::backend_status(const core::Service& service, const core::Availability& availability,
+                                     std::size_t index) {
+  const core::BackendKey key = core::key_of(service, service.backends[index]);
+  const std::uint32_t slot = backend_slots_.hold(key);
+  BackendStatus status = backend_counts(workers_, slot);
+  status.backend = service.backends[index];
+  status.state = availability.states[index];
+  status.effective_weight = availability.backends[index].weight;
+  if (tracker_) status.connections = connection_status(tracker_->totals(slot));
+  status.health = health_status(monitor_.report(key));
+  return status;
+}
+
+ServiceStatus Engine::service_status(std::size_t index) {
+  const core::Service& service = services_[index];
+  const core::Availability& availability = availability_[index];
+  ServiceStatus status;
+  status.service = service;
+  for (std::size_t backend = 0; backend < service.backends.size(); ++backend)
+    status.backends.push_back(backend_status(service, availability, backend));
+  const std::uint32_t slot = service_slots_.hold(service.name);
+  for (const auto& worker : workers_)
+    status.no_backend += worker->counters().services[slot].no_backend.value();
+  status.panic = availability.panic;
+  status.on_backup = availability.on_backup;
+  return status;
+}
+
+ConntrackStatus Engine::conntrack_status() const {
+  const tracking::ConntrackUse use = tracking::conntrack_use();
+  ConntrackStatus status{
+      .followed = tracker_ != nullptr, .entries = use.entries, .entries_max = use.entries_max};
+  if (!tracker_) return status;
+  const tracking::Tracker::Stats heard = tracker_->stats();
+  status.events = heard.events;
+  status.overflows = heard.overflows;
+  status.readings = heard.readings;
+  return status;
+}
+
 Status Engine::status() {
   Status status;
   status.pid = getpid();
@@ -68,20 +124,17 @@ Status Engine::status() {
   status.rule_commits = rules_.commits();
   status.rule_errors = rule_errors_;
   status.revision = revision_;
+  status.reloads = reloads_;
+  status.conntrack = conntrack_status();
 
   const auto kernel = rules::read_counters();
-  if (!kernel) spdlog::warn("status lacks the rules' counters: {}", kernel.error().line());
-  for (const core::Service& service : services_) {
-    ServiceStatus& each = status.services.emplace_back();
-    each.service = service;
-    for (const core::Backend& backend : service.backends)
-      each.backends.push_back(
-          backend_status(workers_, backend, backend_slots_.hold(core::key_of(service, backend))));
-    for (const auto& worker : workers_)
-      each.no_backend += worker->counters().services[service_slots_.hold(service.name)].no_backend.value();
-    if (kernel)
-      if (const auto counted = kernel->find(service.name); counted != kernel->end())
-        each.ladder = counted->second.ladder;
+  if (!kernel)
+    log_limited(spdlog::level::warn, "status lacks the rules' counters: {}", kernel.error().line());
+  for (std::size_t index = 0; index < services_.size(); ++index) {
+    ServiceStatus& each = status.services.emplace_back(service_status(index));
+    if (!kernel) continue;
+    if (const auto counted = kernel->find(each.service.name); counted != kernel->end())
+      each.ladder = counted->second.ladder;
   }
 
   for (const auto& worker : workers_) {
@@ -96,7 +149,9 @@ Status Engine::status() {
     each.decision_ns = worker->counters().decision_ns.value();
   }
   status.queues = queue_status(layout_);
-  if (auto refreshed = interfaces_.refresh(); !refreshed) spdlog::warn("{}", refreshed.error().line());
+  if (auto refreshed = interfaces_.refresh(); !refreshed)
+    log_limited(spdlog::level::warn, "status lacks the names of new interfaces: {}",
+                refreshed.error().line());
   status.interfaces = interface_status(workers_, interfaces_);
   return status;
 }

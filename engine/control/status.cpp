@@ -31,30 +31,44 @@ json::object json_of(const HealthStatus& status) {
           {"last_result", status.last_result}};
 }
 
+// What shares are shares of.
+struct Sums {
+  std::uint64_t picks = 0;
+  std::uint64_t weights = 0;  // effective ones
+};
+
+Sums sums_of(const ServiceStatus& status) {
+  Sums sums;
+  for (const BackendStatus& each : status.backends) {
+    sums.picks += each.picks;
+    sums.weights += each.effective_weight;
+  }
+  return sums;
+}
+
+json::object json_of(const core::Service& service, const BackendStatus& status, const Sums& sums) {
+  return {{"address", status.backend.address.to_string()},
+          {"port", service.port_at(status.backend)},
+          {"weight", status.backend.weight},
+          {"backup", status.backend.backup},
+          {"state", core::to_string(status.state)},
+          {"effective_weight", status.effective_weight},
+          {"picks", status.picks},
+          {"share", share_of(status.picks, sums.picks)},
+          {"expected_share", share_of(status.effective_weight, sums.weights)},
+          {"packets", status.packets},
+          {"bytes", status.bytes},
+          {"connections", json_of(status.connections)},
+          {"health", json_of(status.health)}};
+}
+
 json::object json_of(const ServiceStatus& status) {
   const core::Service& service = status.service;
-  std::uint64_t picks = 0;
-  std::uint64_t weights = 0;
-  for (const BackendStatus& each : status.backends) {
-    picks += each.picks;
-    weights += each.effective_weight;
-  }
+  const Sums sums = sums_of(status);
   json::array backends;
   backends.reserve(status.backends.size());
   for (const BackendStatus& each : status.backends)
-    backends.push_back(json::object{{"address", each.backend.address.to_string()},
-                                    {"port", service.port_at(each.backend)},
-                                    {"weight", each.backend.weight},
-                                    {"backup", each.backend.backup},
-                                    {"state", core::to_string(each.state)},
-                                    {"effective_weight", each.effective_weight},
-                                    {"picks", each.picks},
-                                    {"share", share_of(each.picks, picks)},
-                                    {"expected_share", share_of(each.effective_weight, weights)},
-                                    {"packets", each.packets},
-                                    {"bytes", each.bytes},
-                                    {"connections", json_of(each.connections)},
-                                    {"health", json_of(each.health)}});
+    backends.push_back(json_of(service, each, sums));
   return {{"name", service.name},
           {"vip", service.vip.to_string()},
           {"protocol", core::to_string(service.protocol)},
@@ -63,7 +77,7 @@ json::object json_of(const ServiceStatus& status) {
           {"policy", service.policy},
           {"masquerade", service.masquerade},
           {"on_no_backend", core::to_string(service.on_no_backend)},
-          {"picks", picks},
+          {"picks", sums.picks},
           {"ladder", status.ladder},
           {"no_backend", status.no_backend},
           {"panic", status.panic},
@@ -94,6 +108,19 @@ json::array array_of(const Items& items) {
 }
 
 }  // namespace
+
+json::object to_json(const ServiceStatus& status, bool followed) {
+  json::object object = json_of(status);
+  object.erase("ladder");  // to count it, all rules have to be read
+  object.emplace("followed", followed);
+  return object;
+}
+
+json::object to_json(const ServiceStatus& status, std::size_t backend, bool followed) {
+  json::object object = json_of(status.service, status.backends.at(backend), sums_of(status));
+  object.emplace("followed", followed);
+  return object;
+}
 
 json::value to_json(const Status& status) {
   json::array workers;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 #include "core/availability.hpp"
@@ -105,5 +107,10 @@ struct Status {
 };
 
 boost::json::value to_json(const Status& status);
+
+// One service, or one of its backends, by index, as they stand in the whole; and whether connections are
+// counted (ConntrackStatus::followed).
+boost::json::object to_json(const ServiceStatus& status, bool followed);
+boost::json::object to_json(const ServiceStatus& status, std::size_t backend, bool followed);
 
 }  // namespace nfsteer::control

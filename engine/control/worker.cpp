@@ -65,6 +65,7 @@ void Worker::run() noexcept {
   prctl(PR_SET_TIMERSLACK, 1);  // or a wait lasts 50 us longer than asked for
   netlink::Pacing pacing;
   while (!stopping_.load(std::memory_order_relaxed)) {
+    rounds_.add();
     if (pacing.should_wait()) std::this_thread::sleep_for(netlink::Pacing::kWait);
     ReceiveOutcome got = receive(arena_, true);
     if (got.kind != ReceiveOutcome::Kind::data) {

@@ -39,6 +39,8 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   core::WorkerCounters& counters() { return counters_; }
+  // Counts up while the thread makes progress: at least once per receive timeout and batch.
+  std::uint64_t rounds() const { return rounds_.value(); }
 
  private:
   Worker(const WorkerOptions& options, PublishedSnapshot& published, netlink::QueueSocket socket);
@@ -55,6 +57,7 @@ class Worker {
   PublishedSnapshot& published_;
   netlink::QueueSocket socket_;
   core::WorkerCounters counters_;
+  core::Counter rounds_;
   core::Steering steering_;
   std::vector<std::uint8_t> arena_;  // the messages of one batch stay here until its verdicts are sent
   netlink::VerdictBatch batch_;

@@ -200,6 +200,13 @@ std::size_t build_conntrack_dump(std::span<std::uint8_t> buffer, Family family, 
   return start_request(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family, sequence)->nlmsg_len;
 }
 
+std::size_t build_conntrack_get(std::span<std::uint8_t> buffer, const FlowKey& original,
+                                std::uint32_t sequence) {
+  nlmsghdr* header = start_request(buffer, IPCTNL_MSG_CT_GET, 0, original.family, sequence);
+  put_tuple(header, original);
+  return header->nlmsg_len;
+}
+
 std::size_t build_conntrack_delete(std::span<std::uint8_t> buffer, const Connection& connection,
                                    std::uint32_t sequence) {
   nlmsghdr* header =

@@ -1,5 +1,5 @@
 // ctnetlink's messages as values: buffers in, buffers out, no socket. What a load balancer asks of conntrack:
-// which connections there are, which come and go, and that one be forgotten.
+// which connections there are, where one went, which come and go, and that one be forgotten.
 //
 // Numbers are in host byte order. Message layout: linux/netfilter/nfnetlink_conntrack.h; what the kernel puts
 // in and accepts: net/netfilter/nf_conntrack_netlink.c.
@@ -46,6 +46,11 @@ inline constexpr std::size_t kConntrackRequestMax = 256;
 // Every connection of the family; the kernel answers with messages of kind `connection`, then `done`.
 std::size_t build_conntrack_dump(std::span<std::uint8_t> buffer, core::Family family, std::uint32_t sequence);
 
+// The connection with this original tuple; ICMP: of echo requests with this identifier. The kernel answers
+// with one message of kind `connection`, or error ENOENT.
+std::size_t build_conntrack_get(std::span<std::uint8_t> buffer, const core::FlowKey& original,
+                                std::uint32_t sequence);
+
 // Forgets the connection with this original tuple, if it still has this id. The kernel answers ack, or error
 // ENOENT.
 std::size_t build_conntrack_delete(std::span<std::uint8_t> buffer, const Connection& connection,
@@ -53,7 +58,8 @@ std::size_t build_conntrack_delete(std::span<std::uint8_t> buffer, const Connect
 
 struct ConntrackMessage {
   enum class Kind : std::uint8_t {
-    connection,  // `change` and `connection` are valid; in answer to a dump the change is `created`
+    connection,  // `change` and `connection` are valid; in answer to a dump the change is `created`, to a get
+                 // it means nothing
     ack,
     error,    // the request `sequence` failed with `error`
     done,     // of a dump

@@ -92,11 +92,7 @@ Result<unsigned> ConntrackTable::read(core::Family family,
   return core::system_error(kThing, "the table changed during each of several readings");
 }
 
-Result<bool> ConntrackTable::erase(const Connection& connection) {
-  std::array<std::uint8_t, kConntrackRequestMax> request{};
-  const std::uint32_t sequence = ++sequence_;
-  const std::size_t length = build_conntrack_delete(request, connection, sequence);
-  if (auto sent = send(std::span(request).first(length)); !sent) return tl::unexpected(sent.error());
+Result<ConntrackMessage> ConntrackTable::receive_answer(std::uint32_t sequence) {
   std::vector<std::uint8_t> buffer(kConntrackReceiveMax);
   while (true) {
     const ReceiveOutcome got = receive_datagram(fd_of(socket_), buffer, true);
@@ -105,11 +101,34 @@ Result<bool> ConntrackTable::erase(const Connection& connection) {
     ConntrackReader messages{std::span(buffer).first(got.bytes)};
     for (ConntrackMessage message; messages.next(message);) {
       if (message.sequence != sequence) continue;
-      if (message.kind == Kind::ack) return true;
-      if (message.kind == Kind::error && message.error == ENOENT) return false;
-      if (message.kind == Kind::error) return failure(message.error);
+      if (message.kind == Kind::ack || message.kind == Kind::error || message.kind == Kind::connection)
+        return message;
     }
   }
+}
+
+Result<std::optional<Connection>> ConntrackTable::get(const core::FlowKey& original) {
+  std::array<std::uint8_t, kConntrackRequestMax> request{};
+  const std::uint32_t sequence = ++sequence_;
+  const std::size_t length = build_conntrack_get(request, original, sequence);
+  if (auto sent = send(std::span(request).first(length)); !sent) return tl::unexpected(sent.error());
+  const auto answer = receive_answer(sequence);
+  if (!answer) return tl::unexpected(answer.error());
+  if (answer->kind == Kind::connection) return answer->connection;
+  if (answer->error == ENOENT) return std::nullopt;
+  return failure(answer->error);
+}
+
+Result<bool> ConntrackTable::erase(const Connection& connection) {
+  std::array<std::uint8_t, kConntrackRequestMax> request{};
+  const std::uint32_t sequence = ++sequence_;
+  const std::size_t length = build_conntrack_delete(request, connection, sequence);
+  if (auto sent = send(std::span(request).first(length)); !sent) return tl::unexpected(sent.error());
+  const auto answer = receive_answer(sequence);
+  if (!answer) return tl::unexpected(answer.error());
+  if (answer->kind == Kind::ack) return true;
+  if (answer->error == ENOENT) return false;
+  return failure(answer->error);
 }
 
 }  // namespace nfsteer::netlink

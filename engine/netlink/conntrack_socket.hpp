@@ -1,5 +1,5 @@
-// conntrack over netlink: its events, its table, and one entry deleted. For the control thread, of the
-// network namespace it was opened in.
+// conntrack over netlink: its events, its table, and one entry looked up or deleted. For the control thread,
+// of the network namespace it was opened in.
 //
 // The kernel makes events only of connections that were created while somebody listened
 // (nf_conntrack_events=2, its default): subscribe first, then read the table. CAP_NET_ADMIN is asked for with
@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -53,6 +54,10 @@ class ConntrackTable {
   core::Result<unsigned> read(core::Family family, const std::function<void(const Connection&)>& visit,
                               const std::function<void()>& restart);
 
+  // The connection that began with this packet, before any translation; nothing: there is none. ICMP: an echo
+  // request.
+  core::Result<std::optional<Connection>> get(const core::FlowKey& original);
+
   // False: there is no such connection any more.
   core::Result<bool> erase(const Connection& connection);
 
@@ -60,6 +65,8 @@ class ConntrackTable {
   explicit ConntrackTable(MnlHandle socket) : socket_(std::move(socket)) {}
 
   core::Result<void> send(std::span<const std::uint8_t> request);
+  // The answer to the request `sequence` that is no dump.
+  core::Result<ConntrackMessage> receive_answer(std::uint32_t sequence);
 
   MnlHandle socket_;
   std::uint32_t sequence_ = 0;

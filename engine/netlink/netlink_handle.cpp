@@ -22,8 +22,12 @@ core::Result<MnlHandle> open_netlink(const std::string& thing, const std::string
       return core::system_error(thing, "this kernel has no netfilter netlink", mend);
     return core::system_error(thing, "cannot open a netlink socket: " + describe_errno(errno));
   }
-  if (mnl_socket_bind(handle.get(), groups, MNL_SOCKET_AUTOPID) < 0)
+  if (mnl_socket_bind(handle.get(), groups, MNL_SOCKET_AUTOPID) < 0) {
+    if (errno == EPERM)
+      return core::system_error(thing, "permission denied",
+                                "run as root or with CAP_NET_ADMIN in this network namespace");
     return core::system_error(thing, "cannot bind a netlink socket: " + describe_errno(errno));
+  }
   return handle;
 }
 

@@ -25,6 +25,7 @@ NAMES = {
     *(f"new_flow/{each}/{count}" for each in FIRST_PACKETS for count in (2, 1000)),
     "later_packet/inspect/128", "later_packet/rewrite_incremental/1500", "later_packet/rewrite_full/1500",
     "later_packet/rewrite_full/65531",
+    "conntrack_message/new_tcp", "tracking/udp_flow", "tracking/tcp_connection",
 }
 
 

@@ -41,7 +41,7 @@ void check_flags(std::string_view text) {
     lines.emplace_back(line);
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
-  lines.resize(std::max<std::size_t>(lines.size(), 6));
+  lines.resize(std::max<std::size_t>(lines.size(), 10));
   const auto given = [](const std::string& text_of) {
     return text_of.empty() ? std::nullopt : std::optional(text_of);
   };
@@ -50,13 +50,17 @@ void check_flags(std::string_view text) {
   service.port = given(lines[1]);
   service.name = given(lines[2]);
   service.protocol = given(lines[3]);
-  service.backends.assign(lines.begin() + 5, lines.end());
+  service.affinity = given(lines[5]);
+  service.health = given(lines[6]);
+  service.backends.assign(lines.begin() + 9, lines.end());
   Result<Config> config = nfsteer::config::from_flags(service, kPolicies);
   check(config);
 
   nfsteer::config::EngineFlags engine;
   engine.control = given(lines[4]);
   engine.queue_base = given(lines[1]);
+  engine.listen = given(lines[7]);
+  engine.control_group = given(lines[8]);
   if (config && apply_overrides(*config, engine)) check(config);
 }
 

@@ -29,7 +29,10 @@ class Answer:
 
     def __init__(self, response):
         self.status, self.headers, self.text = response.status, dict(response.getheaders()), response.read().decode()
-        self.json = json.loads(self.text)
+
+    @property
+    def json(self):
+        return json.loads(self.text)
 
     @property
     def etag(self):
@@ -180,11 +183,16 @@ class Engine:
         finally:
             connection.close()
 
+    def open(self, seconds=5.0):
+        """A socket that is connected to the control socket."""
+        each = socket.socket(socket.AF_UNIX)
+        each.settimeout(seconds)
+        each.connect(self.control)
+        return each
+
     def speak(self, request, seconds=5.0):
         """Raw bytes to the control socket, and what comes back."""
-        with socket.socket(socket.AF_UNIX) as each:
-            each.settimeout(seconds)
-            each.connect(self.control)
+        with self.open(seconds) as each:
             each.sendall(request)
             answer = b""
             try:

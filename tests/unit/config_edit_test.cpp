@@ -1,4 +1,5 @@
 // Services as the control API reads, gives and changes them, and what differs between two lists of them.
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,18 @@ constexpr const char* kTwo = R"(
 services:
   - {name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20, "10.0.0.30:8080,weight=3", "10.0.0.30:8081"]}
   - {name: six, vip: "fd00::40", port: 53, protocol: udp, backends: ["[fd00::20]:5353", "fd00::30"]}
+)";
+
+constexpr const char* kFull = R"(
+services:
+  - name: web
+    vip: 10.0.0.40
+    port: 80
+    on_backend_loss: reset
+    slow_start: 30s
+    affinity: {timeout: 3h, ipv4_prefix: 24}
+    health: {type: http, port: 8080, path: /healthz, interval: 2s, rise: 1, passive: 4}
+    backends: [{address: 10.0.0.20, state: drain, backup: true}, 10.0.0.30]
 )";
 
 std::vector<Service> services(const std::string& text = kTwo) {
@@ -100,6 +113,81 @@ TEST(ConfigEdit, MergedFieldsReplaceOrJoinAndTheRestStays) {
   EXPECT_EQ(validate_services(list, kPolicies).value(), wanted);
 }
 
+// What becomes of a service, and of its first backend, that has everything, by a PATCH of that JSON.
+Service patched(const std::string& service_patch, const std::string& backend_patch = "{}") {
+  RawValue list = raw_from(services(kFull));
+  RawValue& web = *find_service(list, "web");
+  merge(**find_backend(web, "10.0.0.20"), read_json(backend_patch).value());
+  merge(web, read_json(service_patch).value());
+  const auto made = validate_services(list, kPolicies);
+  EXPECT_EQ(error_line(made), "no error");
+  return made ? made->front() : Service{};
+}
+
+TEST(ConfigEdit, APatchPutsDefaultsBack) {
+  Service wanted = services(kFull)[0];
+  EXPECT_EQ(patched("{}"), wanted);
+  wanted.health.reset();
+  EXPECT_EQ(patched(R"({"health": "none"})"), wanted);
+  EXPECT_EQ(patched(R"({"health": null})"), wanted);
+  wanted = services(kFull)[0];
+  wanted.affinity.reset();
+  EXPECT_EQ(patched(R"({"affinity": "none"})"), wanted);
+  EXPECT_EQ(patched(R"({"affinity": null})"), wanted);
+  wanted = services(kFull)[0];
+  wanted.slow_start = std::chrono::seconds(0);
+  wanted.on_backend_loss = core::OnBackendLoss::keep;
+  EXPECT_EQ(patched(R"({"slow_start": "0s", "on_backend_loss": "keep"})"), wanted);
+  EXPECT_EQ(patched(R"({"slow_start": null, "on_backend_loss": null})"), wanted);
+  wanted = services(kFull)[0];
+  wanted.backends[0].state = core::AdminState::active;
+  wanted.backends[0].backup = false;
+  EXPECT_EQ(patched("{}", R"({"state": "active", "backup": false})"), wanted);
+  EXPECT_EQ(patched("{}", R"({"state": null, "backup": null})"), wanted);
+}
+
+TEST(ConfigEdit, APatchedMapReplacesTheOldOne) {
+  Service wanted = services(kFull)[0];
+  wanted.health = core::HealthCheck{};
+  wanted.health->interval = wanted.health->timeout = std::chrono::seconds(1);
+  EXPECT_EQ(patched(R"({"health": {"interval": "1s"}})"), wanted);
+}
+
+TEST(ConfigEdit, NullTakesAFieldAwayAndWhatIsRequiredIsMissed) {
+  RawValue list = raw_from(services());
+  merge(*find_service(list, "web"), read_json(R"({"vip": null, "slow_start": null})").value());
+  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
+            "service web: \"vip\" is missing; add vip: ADDRESS");
+}
+
+TEST(ConfigEdit, ErrorsOfAPatchedServiceNameWhatIsWrongTogether) {
+  RawValue list = raw_from(services(kFull));
+  merge(*find_service(list, "web"), read_json(R"({"protocol": "udp"})").value());
+  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
+            "service web: passive counts TCP connections, and the protocol is udp; have the service checked "
+            "in another way");
+  merge(*find_service(list, "web"), read_json(R"({"health": {"rise": 0}})").value());
+  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
+            "health.rise: 0 is not a whole number from 1 to 100; write how many good checks in a row bring a "
+            "backend back");
+}
+
+TEST(ConfigEdit, JsonHasNumbersTruthValuesAndTexts) {
+  EXPECT_EQ(boost::json::serialize(to_json(services()[0])),
+            R"({"name":"web","vip":"10.0.0.40","protocol":"tcp","port":80,"mode":"connection",)"
+            R"("policy":"weighted-random","masquerade":false,"on_no_backend":"reject","backends":[)"
+            R"({"address":"10.0.0.20","weight":1},{"address":"10.0.0.30","port":8080,"weight":3},)"
+            R"({"address":"10.0.0.30","port":8081,"weight":1}]})");
+  EXPECT_EQ(boost::json::serialize(to_json(services(kFull)[0])),
+            R"({"name":"web","vip":"10.0.0.40","protocol":"tcp","port":80,"mode":"connection",)"
+            R"("policy":"weighted-random","masquerade":false,"on_no_backend":"reject",)"
+            R"("on_backend_loss":"reset","slow_start":"30s",)"
+            R"("affinity":{"timeout":"3h","ipv4_prefix":24,"ipv6_prefix":128},)"
+            R"("health":{"type":"http","port":8080,"path":"/healthz","interval":"2s","rise":1,"passive":4},)"
+            R"("backends":[{"address":"10.0.0.20","weight":1,"state":"drain","backup":true},)"
+            R"({"address":"10.0.0.30","weight":1}]})");
+}
+
 TEST(ConfigEdit, ErasedChildrenAreGone) {
   RawValue list = raw_from(services());
   erase(list, *find_service(list, "web"));
@@ -136,6 +224,73 @@ services:
                   "~ service web: - backend 10.0.0.20",
                   "~ service web: ~ backend 10.0.0.30:8080, weight 3 -> 4",
                   "~ service web: + backend 10.0.0.31, weight 1"));
+}
+
+TEST(ConfigDiff, NamesEveryFieldThatDiffers) {
+  const auto with = [](const std::string& field) {
+    return services("services: [{name: web, vip: 10.0.0.40, protocol: tcp, " + field + "}]");
+  };
+  struct Row {
+    std::string before, after, line;
+  };
+  const std::string none = "backends: []";
+  const std::vector<Row> table{
+      {none, none + ", port: 80", "port none -> 80"},
+      {none, none + ", on_backend_loss: reset", "on_backend_loss keep -> reset"},
+      {none, none + ", slow_start: 90s", "slow_start 0s -> 90s"},
+      {none, none + ", affinity: client",
+       "affinity none -> {timeout: 3h, ipv4_prefix: 32, ipv6_prefix: 128}"},
+      {none + ", affinity: client", none + ", affinity: 5m", "affinity.timeout 3h -> 5m"},
+      {none, none + ", health: icmp", "health none -> {type: icmp}"},
+      {none + ", health: {type: exec, command: [/x, y z]}", none,
+       "health {type: exec, command: [/x, y z]} -> none"},
+      {none + ", health: {port: 1}", none + ", health: {port: 2}", "health.port 1 -> 2"},
+      {none + ", health: {port: 1, type: udp}", none + ", health: {port: 1, type: udp, send: 'a\\n'}",
+       "health.send \"\" -> a\\n"},
+      {none + ", health: icmp", none + ", health: {type: icmp, fall: 5}", "health.fall 3 -> 5"},
+      {none + ", health: {type: exec, command: [/x]}", none + ", health: {type: exec, command: [/x, y]}",
+       "health.command [/x] -> [/x, y]"},
+      {"backends: [10.0.0.20]", "backends: ['10.0.0.20,state=drain']",
+       "~ backend 10.0.0.20, state active -> drain"},
+      {"backends: [10.0.0.20]", "backends: ['10.0.0.20,weight=2,backup=true']",
+       "~ backend 10.0.0.20, weight 1 -> 2, backup false -> true"},
+      {none, "backends: ['10.0.0.20,state=maintenance,backup=true']",
+       "+ backend 10.0.0.20, weight 1, state maintenance, backup"},
+  };
+  for (const auto& [before, after, line] : table)
+    EXPECT_THAT(differences(with(before), with(after)), ElementsAre("~ service web: " + line));
+}
+
+TEST(ConfigDiff, AnotherTypeOfCheckIsSaidFieldByField) {
+  const auto with = [](const std::string& health) {
+    return services("services: [{name: web, vip: 10.0.0.40, port: 80, backends: [], health: " + health +
+                    "}]");
+  };
+  EXPECT_THAT(differences(with("tcp"), with("{type: http, path: /x}")),
+              ElementsAre("~ service web: health.type tcp -> http", "~ service web: health.path none -> /x",
+                          "~ service web: health.status none -> 200-399"));
+  EXPECT_THAT(differences(with("http"), with("{interval: 1s}")),
+              ElementsAre("~ service web: health.type http -> tcp", "~ service web: health.interval 5s -> 1s",
+                          "~ service web: health.timeout 2s -> 1s", "~ service web: health.path / -> none",
+                          "~ service web: health.status 200-399 -> none"));
+}
+
+TEST(ConfigDiff, ADescriptionLeavesDefaultsOut) {
+  EXPECT_THAT(description(services()),
+              ElementsAre("service web  10.0.0.40:80 tcp  mode connection  policy weighted-random  "
+                          "on_no_backend reject",
+                          "  backend 10.0.0.20  weight 1", "  backend 10.0.0.30:8080  weight 3",
+                          "  backend 10.0.0.30:8081  weight 1",
+                          "service six  [fd00::40]:53 udp  mode connection  policy weighted-random  "
+                          "on_no_backend reject",
+                          "  backend [fd00::20]:5353  weight 1", "  backend fd00::30  weight 1"));
+  EXPECT_THAT(
+      description(services(kFull)),
+      ElementsAre("service web  10.0.0.40:80 tcp  mode connection  policy weighted-random  "
+                  "on_no_backend reject  on_backend_loss reset  slow_start 30s  "
+                  "affinity {timeout: 3h, ipv4_prefix: 24, ipv6_prefix: 128}  "
+                  "health {type: http, port: 8080, path: /healthz, interval: 2s, rise: 1, passive: 4}",
+                  "  backend 10.0.0.20  weight 1  state drain  backup", "  backend 10.0.0.30  weight 1"));
 }
 
 TEST(ConfigDiff, TheOrderOfServicesAndBackendsIsNoChange) {

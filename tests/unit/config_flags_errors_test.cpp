@@ -81,6 +81,14 @@ TEST(ConfigFlagErrors, EachFlagIsCheckedAndNamed) {
        "--policy: \"round-robin\" is unknown; use weighted-random or other"},
       {[](auto& flags) { flags.on_no_backend = "accept"; },
        "--on-no-backend: \"accept\" is unknown; use reject, drop or pass"},
+      {[](auto& flags) { flags.affinity = "source"; },
+       "--affinity: \"source\" is unknown; use none, client, or for how long, as in 3h"},
+      {[](auto& flags) { flags.affinity = "0s"; },
+       "--affinity: 0s is not from 1s to 24h; write for how long a client keeps its backend"},
+      {[](auto& flags) { flags.health = "ping"; },
+       "--health: \"ping\" is unknown; use tcp, http, udp, icmp, exec, passive or none"},
+      {[](auto& flags) { flags.health = "exec"; },
+       "--health: \"command\" is missing; add command: [/PATH, ARGUMENT...]"},
   };
   for (const auto& [change, error] : cases) {
     ServiceFlags flags = good_flags();
@@ -107,6 +115,15 @@ TEST(ConfigFlagErrors, EngineFlagsAreCheckedAndAWrongOneChangesNothing) {
        "it out for a random one"},
       {[](auto& flags) { flags.control = ""; },
        "--control: \"\" cannot be the path of a socket; use 1 to 107 printable ASCII characters"},
+      {[](auto& flags) { flags.control_group = "a b"; },
+       "--control-group: \"a b\" is not a name of a group; use 1 to 32 letters, digits, '.', '_' and '-', or "
+       "leave it out for root's"},
+      {[](auto& flags) { flags.listen = "localhost"; },
+       "--listen: \"localhost\" is not an address and a port; write ADDRESS:PORT, [ADDRESS]:PORT for IPv6, "
+       "or a port alone for 127.0.0.1"},
+      {[](auto& flags) { flags.log_level = "loud"; },
+       "--log-level: \"loud\" is unknown; use debug, info, warning or error"},
+      {[](auto& flags) { flags.log_format = "xml"; }, "--log-format: \"xml\" is unknown; use text or json"},
       {[](auto& flags) { flags.on_stop = "stay"; }, "--on-stop: \"stay\" is unknown; use keep or remove"},
       {[](auto& flags) { flags.queue_base = "65533"; },
        "--queue-base: 2 workers need 6 queues from 65533 on, beyond the last number 65535; use a queue base "

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "config/places.hpp"
 #include "config_support.hpp"
 
 namespace nfsteer::config {
@@ -242,6 +243,22 @@ TEST(ConfigValueErrors, EngineSettings) {
       {engine("control: \"/run/\\n\""),
        "demo.yaml:2: engine.control: \"/run/\\x0a\" cannot be the path of a socket; use 1 to 107 printable "
        "ASCII characters"},
+      {engine("control_group: ''"),
+       "demo.yaml:2: engine.control_group: \"\" is not a name of a group; use 1 to 32 letters, digits, '.', "
+       "'_' and '-', or leave it out for root's"},
+      {engine("control_group: my group"),
+       "demo.yaml:2: engine.control_group: \"my group\" is not a name of a group; use 1 to 32 letters, "
+       "digits, '.', '_' and '-', or leave it out for root's"},
+      {engine("control_group: " + std::string(33, 'a')),
+       "demo.yaml:2: engine.control_group: \"" + std::string(33, 'a') +
+           "\" is not a name of a group; use 1 to 32 letters, digits, '.', '_' and '-', or leave it out for "
+           "root's"},
+      {engine("watch: on"), "demo.yaml:2: engine.watch: \"on\" is unknown; use true or false"},
+      {engine("track_connections: 1"),
+       "demo.yaml:2: engine.track_connections: \"1\" is unknown; use true or false"},
+      {engine("log_level: warn"),
+       "demo.yaml:2: engine.log_level: \"warn\" is unknown; use debug, info, warning or error"},
+      {engine("log_format: xml"), "demo.yaml:2: engine.log_format: \"xml\" is unknown; use text or json"},
       {engine("on_stop: stay"), "demo.yaml:2: engine.on_stop: \"stay\" is unknown; use keep or remove"},
       {engine("queues: 2\n  queue_base: 65531"),
        "demo.yaml:3: engine.queue_base: 2 workers need 6 queues from 65531 on, beyond the last number 65535; "
@@ -250,6 +267,17 @@ TEST(ConfigValueErrors, EngineSettings) {
        "demo.yaml:2: engine.queue_base: 2 workers need 6 queues from 65535 on, beyond the last number 65535; "
        "use a queue base of at most 65530"},
   });
+}
+
+TEST(ConfigValueErrors, ListeningAddresses) {
+  for (const std::string text :
+       {"localhost:9780", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:09780", "127.0.0.1:65536",
+        ":9780", "0", "9780x", "", "[::1]", "::1:9780", "[]:9780", "[127.0.0.1]:9780", "10.0.0.0/24:9780",
+        "127.0.0.1:9780 "})
+    EXPECT_EQ(error_line(parse(engine("listen: '" + text + "'"))),
+              "demo.yaml:2: engine.listen: " + shown(text) +
+                  " is not an address and a port; write ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or a port "
+                  "alone for 127.0.0.1");
 }
 
 TEST(ConfigValueErrors, ServicesThatContradictOneAnother) {

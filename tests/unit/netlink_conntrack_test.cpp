@@ -126,6 +126,18 @@ TEST(ConntrackMessage, AStateThatThereIsNotIsMalformed) {
   EXPECT_EQ(read_all(datagram)[0].kind, Kind::malformed);
 }
 
+TEST(ConntrackMessage, AQuestionForOneConnectionHoldsItsTuple) {
+  Bytes request(kConntrackRequestMax, 0xff);
+  const std::size_t length =
+      build_conntrack_get(request, flow("10.0.0.10", 50000, "10.0.0.40", 80, IPPROTO_TCP), 7);
+  request.resize(length);
+  // IPCTNL_MSG_CT_GET without NLM_F_DUMP; CTA_TUPLE_ORIG as in the kernel's own messages above.
+  EXPECT_EQ(request,
+            bytes_of("48000000 0101 0100 07000000 00000000 02000000"
+                     "34000180 14000180 08000100 0a00000a 08000200 0a000028 1c000280 0500010006000000 "
+                     "06000200c3500000 0600030000500000"));
+}
+
 // UDP over the loopback interface, followed by conntrack.
 class FollowedLoopback {
  public:
@@ -219,11 +231,20 @@ TEST(Conntrack, AConnectionComesIsInTheTableAndIsDeletedOnce) {
       ASSERT_NE(entry, listed.end());
       EXPECT_EQ(entry->id, made[0].connection.id);
 
+      const auto got = table->get(original);
+      ASSERT_TRUE(got) << got.error().line();
+      ASSERT_TRUE(*got);
+      EXPECT_EQ((*got)->id, entry->id);
+      EXPECT_EQ((*got)->reply, entry->reply);
+      EXPECT_FALSE(table->get(flow(self, 4002, self, 4000, IPPROTO_UDP)).value()) << "another port";
+      EXPECT_FALSE(table->get(flow(self, 4001, self, 4000, IPPROTO_TCP)).value()) << "another protocol";
+
       Connection other = *entry;
       ++other.id;
       EXPECT_FALSE(table->erase(other).value()) << "the id tells that it is another one";
       EXPECT_TRUE(table->erase(*entry).value());
       EXPECT_FALSE(table->erase(*entry).value());
+      EXPECT_FALSE(table->get(original).value());
       const auto gone = waiting_events(*events);
       EXPECT_TRUE(std::ranges::any_of(gone, [&](const ConntrackMessage& each) {
         return each.change == ConntrackChange::destroyed && each.connection.id == entry->id;

@@ -1,0 +1,174 @@
+#include "cli/daemon.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "api/routes.hpp"
+#include "control/privileges.hpp"
+#include "control/version.hpp"
+
+namespace nfsteer::cli {
+namespace {
+
+control::LogOptions log_options(const config::Engine& settings) {
+  const auto level = [&] {
+    switch (settings.log_level) {
+      case config::LogLevel::debug:
+        return spdlog::level::debug;
+      case config::LogLevel::info:
+        return spdlog::level::info;
+      case config::LogLevel::warning:
+        return spdlog::level::warn;
+      case config::LogLevel::error:
+        return spdlog::level::err;
+    }
+    return spdlog::level::info;
+  }();
+  return {level, settings.log_format == config::LogFormat::json ? control::LogFormat::json
+                                                                : control::LogFormat::text};
+}
+
+std::string counted(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Daemon>> Daemon::start(const ConfigFlags& flags,
+                                                    control::ServiceManager& manager) {
+  auto config = flags.load();
+  if (!config) return tl::unexpected(config.error());
+  if (auto privileged = control::check_privileges(); !privileged) return tl::unexpected(privileged.error());
+  std::signal(SIGPIPE, SIG_IGN);  // a log reader that goes away must not end the engine
+  std::unique_ptr<Daemon> daemon(new Daemon(log_options(config->engine), manager));
+  if (auto up = daemon->set_up(*std::move(config), flags); !up) return tl::unexpected(up.error());
+  return daemon;
+}
+
+core::Result<void> Daemon::set_up(config::Config config, const ConfigFlags& flags) {
+  const config::Engine settings = config.engine;
+  if (auto listening = listen(settings); !listening) return listening;
+
+  control::Engine::Source source;
+  if (!flags.file.empty()) source = [&flags] { return flags.load(); };
+  auto engine = control::Engine::start(io_, std::move(config), std::move(source));
+  if (!engine) return tl::unexpected(engine.error());
+  engine_ = *std::move(engine);
+
+  tell_of_reloads();
+  if (settings.watch)
+    if (auto watching = watch(flags.file); !watching) return watching;
+  say_ready(settings.control);
+  await_signals();
+  await_log_flush();
+  manager_.ready(summary());
+  watchdog_ = std::make_unique<control::Watchdog>(io_, manager_, [this] { return engine_->rounds(); });
+  return {};
+}
+
+// Before the engine starts: a second engine on the same socket then fails before it touches anything. Requests
+// wait for serve().
+core::Result<void> Daemon::listen(const config::Engine& settings) {
+  const auto handler = [this](const api::HttpRequest& request) { return answer(request); };
+  auto server = api::HttpServer::listen(io_, settings.control, handler, settings.control_group);
+  if (!server) return tl::unexpected(server.error());
+  server_ = *std::move(server);
+  if (!settings.listen) return {};
+  auto reader = api::HttpServer::listen_tcp(io_, settings.listen->address, settings.listen->port, handler);
+  if (!reader) return tl::unexpected(reader.error());
+  read_only_server_ = *std::move(reader);
+  return {};
+}
+
+core::Result<void> Daemon::watch(const std::string& file) {
+  if (file.empty())
+    return core::usage_error("watch", "there is no file to watch", "give one with -c, or leave it out");
+  auto watching = control::FileWatch::start(io_, file, [this] { engine_->reload(); });
+  if (!watching) return tl::unexpected(watching.error());
+  watch_ = *std::move(watching);
+  return {};
+}
+
+void Daemon::tell_of_reloads() {
+  engine_->on_reload(
+      {[this] { manager_.reloading(); },
+       [this](const core::Result<std::vector<std::string>>& changes) {
+         if (changes) {
+           manager_.ready(summary());
+           control::log_with({{"changes", changes->size()}, {"revision", engine_->revision()}},
+                             spdlog::level::info, "reloaded: " + counted(changes->size(), "change"));
+         } else {
+           manager_.ready(
+               fmt::format("{}; the last reload changed nothing: {}", summary(), changes.error().line()));
+           control::log_limited(spdlog::level::err, "reload changed nothing: {}", changes.error().line());
+         }
+       }});
+}
+
+void Daemon::say_ready(const std::string& control_path) const {
+  const core::QueueLayout& layout = engine_->layout();
+  const unsigned last = layout.base + layout.size() - 1;
+  control::log_with({{"version", control::kVersion},
+                     {"services", engine_->services().size()},
+                     {"workers", layout.workers},
+                     {"first_queue", layout.base},
+                     {"last_queue", last},
+                     {"control", control_path}},
+                    spdlog::level::info,
+                    fmt::format("ready: nfsteer {}, {}, {}, queues {} to {}, control socket {}",
+                                control::kVersion, counted(engine_->services().size(), "service"),
+                                counted(layout.workers, "worker"), layout.base, last, control_path));
+}
+
+std::string Daemon::summary() const {
+  std::size_t backends = 0;
+  for (const core::Service& service : engine_->services())
+    backends += service.backends.size();
+  return fmt::format("{}, {}", counted(engine_->services().size(), "service"), counted(backends, "backend"));
+}
+
+api::HttpResponse Daemon::answer(const api::HttpRequest& request) {
+  const std::uint64_t before = engine_->revision();
+  api::HttpResponse response = api::handle_request(*engine_, request);
+  if (engine_->revision() != before) manager_.status(summary());
+  return response;
+}
+
+void Daemon::await_signals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int number) {
+    if (error) return;
+    if (number != SIGHUP) {
+      spdlog::info("stopping");
+      manager_.stopping();
+      io_.stop();
+      return;
+    }
+    engine_->reload();  // the listener says what became of it
+    await_signals();
+  });
+}
+
+void Daemon::await_log_flush() {
+  log_flush_.expires_after(kLogFlush);
+  log_flush_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    log_.flush();
+    await_log_flush();
+  });
+}
+
+core::Result<void> Daemon::serve() {
+  io_.run();
+  auto stopped = engine_->stop();
+  if (stopped && engine_->leaves_ladder()) {
+    spdlog::info(
+        "stopped; the DNAT ladder goes on balancing until the next start, `nfsteer cleanup` removes it");
+  } else if (stopped) {
+    spdlog::info("stopped; every rule is removed");
+  }
+  return stopped;
+}
+
+}  // namespace nfsteer::cli

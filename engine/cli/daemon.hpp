@@ -1,0 +1,64 @@
+// The engine as a process: what `nfsteer run` is made of. It owns everything that lives as long as the
+// process, and passes on what they tell each other: signals, requests and changes of the file to the engine,
+// and how the engine fares to the service manager.
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "api/http_server.hpp"
+#include "cli/command_line.hpp"
+#include "control/engine.hpp"
+#include "control/file_watch.hpp"
+#include "control/log.hpp"
+#include "control/service_manager.hpp"
+#include "control/watchdog.hpp"
+#include "core/result.hpp"
+
+namespace nfsteer::cli {
+
+class Daemon {
+ public:
+  // How often the log says what floods it has held back.
+  static constexpr std::chrono::seconds kLogFlush{5};
+
+  // Returns once the engine steers, and `manager` knows it. Both arguments outlive the daemon.
+  static core::Result<std::unique_ptr<Daemon>> start(const ConfigFlags& flags,
+                                                     control::ServiceManager& manager);
+
+  // Serves signals, requests and timers until SIGTERM or SIGINT; then stops the engine.
+  core::Result<void> serve();
+
+ private:
+  Daemon(const control::LogOptions& log, control::ServiceManager& manager) : log_(log), manager_(manager) {}
+
+  core::Result<void> set_up(config::Config config, const ConfigFlags& flags);
+  core::Result<void> listen(const config::Engine& settings);
+  core::Result<void> watch(const std::string& file);
+  void tell_of_reloads();
+  void say_ready(const std::string& control_path) const;
+  std::string summary() const;
+  api::HttpResponse answer(const api::HttpRequest& request);
+  void await_signals();
+  void await_log_flush();
+
+  control::Log log_;
+  control::ServiceManager& manager_;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
+  boost::asio::steady_timer log_flush_{io_};
+  std::unique_ptr<control::Engine> engine_;
+  std::unique_ptr<api::HttpServer> server_;
+  std::unique_ptr<api::HttpServer> read_only_server_;
+  std::unique_ptr<control::FileWatch> watch_;
+  std::unique_ptr<control::Watchdog> watchdog_;
+};
+
+}  // namespace nfsteer::cli

@@ -1,0 +1,308 @@
+// How the engine becomes another one while it runs: changes of the configuration, of health, and over time.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "config/diff.hpp"
+#include "config/services_edit.hpp"
+#include "control/engine.hpp"
+#include "control/stale_flows.hpp"
+#include "iptc/features.hpp"
+#include "plan/plan.hpp"
+#include "policy/catalogue.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+using core::Availability;
+using core::Backend;
+using core::Service;
+using core::Snapshot;
+using core::SteeredService;
+
+constexpr auto kTick = std::chrono::seconds(1);
+
+// What both the rules for `current` and those for `wanted` bind: the wanted services that exist already, with
+// the backends whose port has a binding rule already. A service that is left out, or left without a backend,
+// is the ladder's for the moment of the change.
+std::vector<Service> bound_by_both(const std::vector<Service>& current, const std::vector<Service>& wanted) {
+  using Scope = std::tuple<core::IpAddress, core::Protocol, std::uint16_t>;
+  const auto scope_of = [](const Service& each) { return Scope(each.vip, each.protocol, each.port); };
+  std::map<Scope, const Service*> known;
+  for (const Service& each : current)
+    known.emplace(scope_of(each), &each);
+  std::vector<Service> both;
+  for (const Service& service : wanted) {
+    const auto before = known.find(scope_of(service));
+    if (before == known.end()) continue;
+    std::set<std::uint16_t> bound_ports;
+    for (const Backend& old : before->second->backends)
+      bound_ports.insert(before->second->port_at(old));
+    Service kept = service;
+    // Until the engine has learnt where the ladder has put the clients.
+    if (kept.affinity && before->second->mode == core::Mode::dnat) kept.mode = core::Mode::dnat;
+    std::erase_if(kept.backends,
+                  [&](const Backend& backend) { return !bound_ports.contains(service.port_at(backend)); });
+    if (kept.has_usable_backend() || !service.has_usable_backend()) both.push_back(std::move(kept));
+  }
+  return both;
+}
+
+// In every address family that the services use.
+core::Result<bool> can_spread_by_port(const std::vector<Service>& services) {
+  for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) {
+    if (std::ranges::none_of(services, [&](const Service& each) { return each.vip.family() == family; }))
+      continue;
+    auto spread = rules::can_spread_by_port(family);
+    if (!spread || !*spread) return spread;
+  }
+  return true;
+}
+
+// The services with the weights that policies and rules are to go by.
+std::vector<Service> effective(std::vector<Service> services, const std::vector<Availability>& availability) {
+  for (std::size_t i = 0; i < services.size(); ++i)
+    services[i].backends = availability[i].backends;
+  return services;
+}
+
+// The backends that may have connections already.
+std::set<core::BackendKey> in_service(const std::vector<Service>& services) {
+  std::set<core::BackendKey> keys;
+  for (const Service& service : services)
+    for (const Backend& backend : service.backends)
+      if (backend.state != core::AdminState::maintenance) keys.insert(core::key_of(service, backend));
+  return keys;
+}
+
+}  // namespace
+
+core::Result<void> Engine::change_services(std::vector<Service> wanted) {
+  const bool is_start = revision_ == 0;
+  trusted_ = [known = in_service(services_), is_start](const core::BackendKey& key) {
+    return is_start || known.contains(key);
+  };
+  auto installed = install(std::move(wanted));
+  if (!installed) return installed;
+  ++revision_;
+  // Those that checks are new to, but connections are not, are up until they have shown otherwise.
+  std::vector<Service> trusted = services_;
+  for (Service& service : trusted)
+    std::erase_if(service.backends,
+                  [&](const Backend& backend) { return !trusted_(core::key_of(service, backend)); });
+  monitor_.watch(trusted, true);
+  monitor_.watch(services_, false);
+  return {};
+}
+
+core::Result<void> Engine::install(std::vector<Service> wanted) {
+  std::vector<Availability> available = evaluate(wanted);
+  std::vector<Service> next = effective(wanted, available);
+  const auto planned = plan_rules(next);
+  if (!planned) return tl::unexpected(planned.error());
+  if (auto probed = rules::probe(*planned); !probed) return probed;
+
+  // Connections to what is new are counted from the first one on.
+  if (tracker_) tracker_->follow(lookup_of(wanted));
+  published_.publish(make_snapshot(bound_by_both(effective_, next)));
+  auto applied = rules_.apply(*planned);
+  const std::vector<Service> held_before = holding(services_, availability_);
+  if (applied) {
+    services_ = std::move(wanted);
+    availability_ = std::move(available);
+    effective_ = std::move(next);
+    lifecycle_.adopt(services_, known_health(), Lifecycle::Clock::now());
+  } else {
+    ++rule_errors_;
+    if (tracker_) tracker_->follow(lookup_of(services_));
+  }
+  auto snapshot = make_snapshot(effective_);
+  affinity_.adopt(*snapshot);
+  published_.publish(std::move(snapshot));
+  affinity_.forget_others(published_.current());
+  release_slots();
+  if (applied) forget_stale_flows(held_before);
+  refresh_at_next_step();
+  return applied;
+}
+
+core::Result<rules::RuleSet> Engine::plan_rules(const std::vector<Service>& services) {
+  const auto spread = can_spread_by_port(services);
+  if (!spread) return tl::unexpected(spread.error());
+  if (!*spread && !std::exchange(warned_of_coarse_spreading_, true))
+    spdlog::warn("the kernel has no bpf match: all connections of one client go to one worker; load xt_bpf");
+  return rules::plan(services, layout_, {.spread_by_port = *spread});
+}
+
+Lifecycle::HealthOf Engine::known_health() const {
+  return [this](const Service& service, const Backend& backend) {
+    if (!service.health) return core::Health::up;
+    const core::BackendKey key = core::key_of(service, backend);
+    if (const health::Report known = monitor_.report(key); known.checked) return known.health;
+    return trusted_(key) ? core::Health::up : core::Health::unknown;
+  };
+}
+
+std::vector<Availability> Engine::evaluate(const std::vector<Service>& services) const {
+  return lifecycle_.evaluate(services, known_health(), Lifecycle::Clock::now());
+}
+
+void Engine::refresh() {
+  if (!running_) return;
+  std::vector<Availability> available = evaluate(services_);
+  if (effective(services_, available) == effective_ && !refresh_failed_) {
+    availability_ = std::move(available);
+    lifecycle_.adopt(services_, known_health(), Lifecycle::Clock::now());
+    return refresh_at_next_step();
+  }
+  const auto installed = install(services_);
+  // Kept in mind, and tried again with the next tick: another program may hold the xtables lock.
+  if (!installed && !refresh_failed_)
+    spdlog::error("a change of backends' health cannot take effect yet: {}", installed.error().line());
+  refresh_failed_ = !installed;
+}
+
+void Engine::refresh_at_next_step() {
+  const auto next = lifecycle_.next_step(Lifecycle::Clock::now());
+  if (!next) return;
+  fill_timer_.expires_at(*next);
+  fill_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (!cancelled) refresh();
+  });
+}
+
+void Engine::tick_at_next_second() {
+  tick_timer_.expires_after(kTick);
+  tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (cancelled) return;
+    tick();
+    tick_at_next_second();
+  });
+}
+
+void Engine::tick() {
+  if (refresh_failed_) refresh();
+  report_unanswered();
+}
+
+void Engine::report_unanswered() {
+  if (!tracker_) return;
+  for (const Service& service : services_) {
+    if (!service.health || service.health->passive == 0) continue;
+    for (const Backend& backend : service.backends) {
+      core::BackendKey key = core::key_of(service, backend);
+      const std::uint64_t in_a_row = tracker_->totals(backend_slots_.hold(key)).unanswered_in_a_row;
+      monitor_.unanswered(key, in_a_row);
+    }
+  }
+}
+
+// Behind the change, so that the next packet of such a flow finds the new rules.
+void Engine::forget_stale_flows(const std::vector<Service>& held_before) {
+  const std::vector<Service> held = holding(services_, availability_);
+  if (!may_leave_stale_flows(held_before, held)) return;
+  const auto forgotten = forget(stale_flows(held_before, held));
+  if (!forgotten) {
+    spdlog::warn("flows to backends that are gone may go on: {}", forgotten.error().line());
+  } else if (*forgotten > 0) {
+    spdlog::info("forgot {} flow{} to backends that are gone", *forgotten, *forgotten == 1 ? "" : "s");
+  }
+}
+
+SteeredService Engine::with_slots(const Service& service) {
+  SteeredService steered;
+  steered.service = service;
+  steered.slot = service_slots_.hold(service.name);
+  for (const Backend& backend : service.backends)
+    steered.backend_slots.push_back(backend_slots_.hold(core::key_of(service, backend)));
+  return steered;
+}
+
+std::shared_ptr<const Snapshot> Engine::lookup_of(const std::vector<Service>& services) {
+  std::vector<SteeredService> steered;
+  steered.reserve(services.size());
+  for (const Service& service : services)
+    steered.push_back(with_slots(service));
+  return std::make_shared<const Snapshot>(std::move(steered));
+}
+
+std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>& services) {
+  std::vector<SteeredService> steered;
+  steered.reserve(services.size());
+  for (const Service& service : services) {
+    SteeredService& each = steered.emplace_back(with_slots(service));
+    each.affinity = affinity_.table_for(service);
+    each.picker = policy::build(service.policy, service.backends);
+  }
+  for (const auto& worker : workers_) {
+    worker->counters().services.grow(service_slots_.size());
+    worker->counters().backends.grow(backend_slots_.size());
+  }
+  return std::make_unique<const Snapshot>(std::move(steered));
+}
+
+// Slots of what is no longer configured. No worker counts there any more: the snapshots that named them are
+// gone.
+void Engine::release_slots() {
+  std::set<std::string_view> names;
+  std::set<core::BackendKey> backends;
+  for (const Service& service : services_) {
+    names.insert(service.name);
+    for (const Backend& backend : service.backends)
+      backends.insert(core::key_of(service, backend));
+  }
+  service_slots_.release_unless([&](const std::string& name) { return names.contains(name); },
+                                [&](std::uint32_t slot) {
+                                  for (const auto& worker : workers_)
+                                    worker->counters().services[slot].reset();
+                                });
+  backend_slots_.release_unless([&](const core::BackendKey& key) { return backends.contains(key); },
+                                [&](std::uint32_t slot) {
+                                  for (const auto& worker : workers_)
+                                    worker->counters().backends[slot].reset();
+                                });
+}
+
+core::Result<std::vector<std::string>> Engine::reload() {
+  if (reload_listener_.begins) reload_listener_.begins();
+  auto changes = read_again();
+  if (reload_listener_.ends) reload_listener_.ends(changes);
+  return changes;
+}
+
+core::Result<std::vector<std::string>> Engine::read_again() {
+  if (!source_)
+    return core::usage_error("reload", "this engine was started from flags, there is no file to read",
+                             "start it with -c FILE");
+  const auto fail = [this](const core::Error& error) {
+    ++reloads_.failed;
+    return tl::unexpected(error);
+  };
+  auto config = source_();
+  if (!config) return fail(config.error());
+  if (config->engine != settings_)
+    spdlog::warn("reload: the `engine` section has changed; that takes effect at the next start");
+  std::vector<std::string> changes = config::differences(services_, config->services);
+  if (auto changed = change_services(std::move(config->services)); !changed) return fail(changed.error());
+  ++reloads_.succeeded;
+  reloads_.last_success_s =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return changes;
+}
+
+core::Result<void> Engine::edit(const Change& change) {
+  config::RawValue list = config::raw_from(services_);
+  if (auto edited = change(list); !edited) return edited;
+  auto wanted = config::validate_services(list, policy::names());
+  if (!wanted) return tl::unexpected(wanted.error());
+  return change_services(*std::move(wanted));
+}
+
+}  // namespace nfsteer::control
