@@ -155,11 +155,18 @@ struct MatchEncoder {
 
   void operator()(const Recent& match) const {
     auto& info = add<xt_recent_mtinfo_v1>("recent", revision::kRecent);
-    info.check_set = XT_RECENT_SET;
-    if (match.within_s) {
-      info.check_set = XT_RECENT_UPDATE | XT_RECENT_REAP;
-      info.seconds = *match.within_s;
+    switch (match.act) {
+      case Recent::Act::enter:
+        info.check_set = XT_RECENT_SET;
+        break;
+      case Recent::Act::refresh:
+        info.check_set = XT_RECENT_UPDATE | XT_RECENT_REAP;
+        break;
+      case Recent::Act::ask:
+        info.check_set = XT_RECENT_CHECK | XT_RECENT_REAP;
+        break;
     }
+    info.seconds = match.seconds;
     assert(!match.list.empty() && match.list.size() < sizeof info.name);
     set_name(info.name, match.list);
     info.side = XT_RECENT_SOURCE;

@@ -12,8 +12,9 @@ namespace {
 constexpr std::size_t kHashDigits = 6;
 constexpr std::size_t kReadableMax = kChainNameMax - kChainPrefix.size() - kHashDigits - 2;  // two dashes
 
-// FNV-1a, 32 bits.
-std::uint32_t hash_of(std::string_view text) {
+}  // namespace
+
+std::uint32_t stable_hash(std::string_view text) {
   std::uint32_t hash = 2166136261U;
   for (char c : text) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -21,13 +22,11 @@ std::uint32_t hash_of(std::string_view text) {
   return hash;
 }
 
-}  // namespace
-
 std::string ChainNames::make(std::string_view readable, std::string_view identity) {
   std::string salted(identity);
   for (;;) {
     char digits[kHashDigits + 1];
-    std::snprintf(digits, sizeof digits, "%06x", hash_of(salted) & 0xffffffU);
+    std::snprintf(digits, sizeof digits, "%06x", stable_hash(salted) & 0xffffffU);
     std::string name = std::string(kChainPrefix) + '-';
     name.append(readable.substr(0, kReadableMax)).append(1, '-').append(digits);
     if (taken_.insert(name).second) return name;

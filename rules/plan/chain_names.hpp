@@ -2,11 +2,15 @@
 // table.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
 
 namespace nfsteer::rules {
+
+// The same number for the same text in every version (FNV-1a).
+std::uint32_t stable_hash(std::string_view text);
 
 class ChainNames {
  public:

@@ -46,8 +46,7 @@ class LadderBuilder {
       const std::uint64_t weight = weight_of(below);
       if (i + 1 < choices) rule.matches.emplace_back(Statistic{probability(weight, rest)});
       // Behind the choice, so that only who is chosen is entered.
-      if (below.size() == 1 && service_.affinity)
-        rule.matches.emplace_back(affinity_entry(service_, below.front()));
+      if (below.size() == 1 && service_.affinity) add_affinity_entry(service_, below.front(), rule);
       rest -= weight;
       chain.push_back(std::move(rule));
     }

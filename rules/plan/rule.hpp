@@ -74,12 +74,17 @@ struct Bpf {  // matches where the program returns non-zero; offset 0 is the IP 
 };
 
 // A list of addresses with the times they were last seen at, which the kernel keeps by name as long as a rule
-// names it. Clients are entered, and found again, by the first bits of their address. Matching enters or
-// refreshes the packet's client.
+// names it. Clients are entered, and found again, by the first bits of their address.
 struct Recent {
-  std::string list;                       // 1 to 199 bytes, no slash; a list is of one address family
-  std::uint8_t prefix = 0;                // bits of the address that count
-  std::optional<std::uint32_t> within_s;  // matches only who was seen so lately, above 0; nothing: everybody
+  enum class Act : std::uint8_t {
+    enter,    // matches everybody; the packet's client is in the list then, as seen now
+    refresh,  // matches who is in the list and was seen within `seconds`; is seen now then
+    ask,      // matches the same
+  };
+  std::string list;         // 1 to 199 bytes, no slash; a list is of one address family
+  std::uint8_t prefix = 0;  // bits of the address that count
+  Act act = Act::enter;
+  std::uint32_t seconds = 0;  // above 0 but for `enter`
   friend bool operator==(const Recent&, const Recent&) = default;
 };
 

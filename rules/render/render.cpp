@@ -87,9 +87,20 @@ struct MatchText {
     return text + '"';
   }
   std::string operator()(const Recent& match) const {
-    return " -m recent " +
-           (match.within_s ? "--update --seconds " + std::to_string(*match.within_s) + " --reap" : "--set") +
-           " --name " + match.list + " --mask " + mask_text(family, match.prefix) + " --rsource";
+    std::string text = " -m recent";
+    switch (match.act) {
+      case Recent::Act::enter:
+        text += " --set";
+        break;
+      case Recent::Act::refresh:
+        text += " --update";
+        break;
+      case Recent::Act::ask:
+        text += " --rcheck";
+        break;
+    }
+    if (match.act != Recent::Act::enter) text += " --seconds " + std::to_string(match.seconds) + " --reap";
+    return text + " --name " + match.list + " --mask " + mask_text(family, match.prefix) + " --rsource";
   }
   std::string operator()(const Comment& match) const { return " -m comment --comment " + quoted(match.text); }
 };

@@ -91,7 +91,9 @@ struct MatchWalker {
   }
   bool operator()(const Statistic&) const { return true; }
   bool operator()(const Bpf&) const { return true; }
-  bool operator()(const Recent& match) const { return !match.within_s; }  // nobody was seen before
+  bool operator()(const Recent& match) const {
+    return match.act == Recent::Act::enter;
+  }  // nobody was seen yet
   bool operator()(const Comment& match) const {
     walk.comment = match.text;
     return true;
