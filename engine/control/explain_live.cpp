@@ -41,7 +41,6 @@ std::string state_of(const Connection& connection) {
 }
 
 std::optional<std::size_t> backend_of(const Explanation& explanation, const Connection& connection) {
-  if (!is_translated(connection)) return std::nullopt;
   const auto found = std::ranges::find_if(explanation.backends, [&](const BackendChance& each) {
     return each.backend.address == connection.reply.source_address() && each.port == port_reached(connection);
   });

@@ -32,7 +32,7 @@ void read_conntrack(std::span<const std::uint8_t> datagram) {
     require(message.connection.tcp_state <= nfsteer::netlink::TcpState::syn_sent_both);
     std::vector<std::uint8_t> request(nfsteer::netlink::kConntrackRequestMax);
     require(build_conntrack_delete(request, message.connection, 1) <= request.size());
-    require(build_conntrack_get(request, message.connection.original, 1) <= request.size());
+    require(nfsteer::netlink::build_conntrack_get(request, message.connection.original, 1) <= request.size());
   }
 }
 
