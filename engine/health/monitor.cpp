@@ -43,6 +43,7 @@ struct Run {
   Lane lane;
   Clock::time_point started = Clock::now();
   asio::cancellation_signal signal;
+  bool is_over = false;
 };
 
 struct Watched {
@@ -155,10 +156,13 @@ void Monitor::Checks::drop(Watched& backend) {
   by_id_.erase(backend.id);
 }
 
-// ended() will come for the check, but find that nobody waits for it.
+// ended() will come for the check, but find that nobody waits for it. A signal that is emitted elsewhere than
+// in the io_context's thread at work is passed on later (co_spawn), perhaps to a check that has just ended.
 void Monitor::Checks::cancel(Watched& backend) {
-  if (const auto run = std::exchange(backend.run, nullptr))
-    run->signal.emit(asio::cancellation_type::terminal);
+  if (!backend.run) return;
+  asio::post(io_, [run = std::exchange(backend.run, nullptr)] {
+    if (!run->is_over) run->signal.emit(asio::cancellation_type::terminal);
+  });
 }
 
 void Monitor::Checks::stop() {

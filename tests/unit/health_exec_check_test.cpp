@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -133,8 +132,8 @@ TEST_F(ExecCheck, WhatItLeavesRunningIsKilledWithIt) {
   ASSERT_GT(left, 0);
   EXPECT_TRUE(run_until(io_, [&] { return is_gone(left); }));
 
-  check_.timeout = milliseconds(500);
-  EXPECT_EQ(script(child + "wait"), "failed: still running after 500 ms");
+  check_.timeout = milliseconds(1000);
+  EXPECT_EQ(script(child + "wait"), "failed: still running after 1000 ms");
   ASSERT_NE(pid_in("child"), left);
   EXPECT_TRUE(run_until(io_, [&] { return is_gone(pid_in("child")); }));
 }

@@ -1,6 +1,7 @@
 // TCP, HTTP and UDP checks against real sockets on loopback: servers that answer, refuse, stay silent, are
 // slow, or say what no server should.
-#include <sys/socket.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <array>
 #include <fstream>
@@ -107,12 +108,14 @@ TEST_F(TcpCheck, FailsWhereTheProgramHasStoppedAccepting) {
 TEST_F(TcpCheck, IsUndecidedWhereThisHostHasNoDescriptorLeft) {
   Server server(io_, {});
   io_.poll();
-  std::vector<int> all;
-  for (int fd; (fd = ::dup(0)) >= 0;)
-    all.push_back(fd);
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int next = ::dup(0);
+  ::close(next);
+  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);
   const CheckResult result = result_of(io_, check_tcp(target(server.port()), check_));
-  for (const int fd : all)
-    ::close(fd);
+  setrlimit(RLIMIT_NOFILE, &before);
   EXPECT_EQ(text_of(result), "undecided: too many open files");
 }
 
@@ -284,7 +287,7 @@ TEST_F(HttpCheck, TakesNoHeaderWithoutEnd) {
 }
 
 TEST_F(HttpCheck, DoesNotBlameTheBackendForABusyThread) {
-  check_.timeout = milliseconds(100);
+  check_.timeout = milliseconds(300);
   asio::io_context other;
   Server server(other, [](tcp::socket& socket) -> asio::awaitable<void> {
     std::array<char, 4096> request;
@@ -294,7 +297,7 @@ TEST_F(HttpCheck, DoesNotBlameTheBackendForABusyThread) {
   });
   std::thread serving([&] { other.run(); });
   asio::post(io_, [&] {  // after the check has begun
-    asio::post(io_, [] { std::this_thread::sleep_for(milliseconds(300)); });
+    asio::post(io_, [] { std::this_thread::sleep_for(milliseconds(900)); });
   });
   EXPECT_EQ(http(target(server.port())), "passed: status 200");
   other.stop();
