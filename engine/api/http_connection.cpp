@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -101,6 +103,46 @@ asio::awaitable<bool> write_response(HttpConnection& connection, Response& respo
   co_return !error && !response.need_eof();
 }
 
+// A request's place in the line.
+class Turn {
+ public:
+  Turn(HttpConnection& connection, HttpService& service)
+      : service_(service),
+        timer_(connection.stream.get_executor()),
+        place_(service.line.insert(service.line.end(), &timer_)) {}
+  ~Turn() {
+    service_.line.erase(place_);
+    if (!service_.line.empty()) service_.line.front()->cancel();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  asio::awaitable<void> comes() {
+    using Clock = HttpConnection::Clock;
+    while (service_.line.front() != &timer_ || service_.rests_until > Clock::now()) {
+      beast::error_code ignored;
+      timer_.expires_at(service_.line.front() == &timer_ ? service_.rests_until : Clock::time_point::max());
+      co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+  }
+
+ private:
+  HttpService& service_;
+  asio::steady_timer timer_;
+  std::list<asio::steady_timer*>::iterator place_;
+};
+
+asio::awaitable<HttpResponse> answer(HttpConnection& connection, HttpService& service, HttpRequest request) {
+  if (!service.read_only) co_return service.handler(request);
+  Turn turn(connection, service);
+  co_await turn.comes();
+  const auto started = HttpConnection::Clock::now();
+  HttpResponse response = service.handler(request);
+  const auto ended = HttpConnection::Clock::now();
+  service.rests_until = ended + (ended - started);
+  co_return response;
+}
+
 // A socket that is closed with bytes unread takes back what was written last: so read what the client still
 // sends, for a while.
 asio::awaitable<void> take_leave(HttpConnection& connection) {
@@ -117,8 +159,8 @@ asio::awaitable<void> take_leave(HttpConnection& connection) {
 
 }  // namespace
 
-asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, const HttpHandler& handler,
-                            const HttpLimits& limits, bool read_only) {
+asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, HttpService& service) {
+  const HttpLimits& limits = service.limits;
   beast::flat_buffer buffer{limits.header + kReadMax};
   bool goes_on = true;
   while (goes_on) {
@@ -133,12 +175,13 @@ asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, const Ht
       co_await write_response(*connection, response, true, limits);
       break;
     }
-    auto& request = parser.get();
-    const bool head = request.method() == http::verb::head;
-    HttpResponse answer =
-        handler({head ? "GET" : std::string(request.method_string()), std::string(request.target()),
-                 std::move(request.body()), std::string(request[http::field::if_match]), read_only});
-    Response response = response_of(std::move(answer), request.version(), request.keep_alive());
+    auto& message = parser.get();
+    const bool head = message.method() == http::verb::head;
+    HttpRequest request{head ? "GET" : std::string(message.method_string()), std::string(message.target()),
+                        std::move(message.body()), std::string(message[http::field::if_match]),
+                        service.read_only};
+    HttpResponse answered = co_await answer(*connection, service, std::move(request));
+    Response response = response_of(std::move(answered), message.version(), message.keep_alive());
     goes_on = co_await write_response(*connection, response, !head, limits);
   }
   co_await take_leave(*connection);

@@ -5,12 +5,15 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 
 namespace nfsteer::api {
@@ -60,9 +63,19 @@ struct HttpConnection {
   std::size_t unsent = 0;                       // bytes of an answer that is being written
 };
 
+// What all connections to one socket share.
+struct HttpService {
+  HttpHandler handler;
+  HttpLimits limits;
+  bool read_only = false;
+  // Strangers may read as often as they like: after each answer a read-only service rests for as long as the
+  // handler took, so that at most half of the thread's time is theirs. Requests wait in line meanwhile.
+  HttpConnection::Clock::time_point rests_until{};
+  std::list<boost::asio::steady_timer*> line{};
+};
+
 // Requests one after the other until the client leaves, errs, takes too long, or the stream is closed.
-// `handler` and `limits` must outlive it.
-boost::asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, const HttpHandler& handler,
-                                   const HttpLimits& limits, bool read_only);
+// `service` must outlive it.
+boost::asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, HttpService& service);
 
 }  // namespace nfsteer::api

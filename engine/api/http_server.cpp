@@ -36,9 +36,9 @@ using Protocol = HttpConnection::Protocol;
 using Connection = std::shared_ptr<HttpConnection>;
 
 struct HttpServer::State {
-  State(asio::io_context& io, const HttpLimits& client_limits, bool is_read_only, Handler request_handler)
-      : acceptor(io), room(io), limits(client_limits), read_only(is_read_only) {
-    handler = [this, handle = std::move(request_handler)](const HttpRequest& request) {
+  State(asio::io_context& io, const HttpLimits& limits, bool read_only, Handler handler)
+      : acceptor(io), room(io), service{{}, limits, read_only} {
+    service.handler = [this, handle = std::move(handler)](const HttpRequest& request) {
       HttpResponse response = handle(request);
       make_room_for(response.body.size());
       return response;
@@ -47,9 +47,7 @@ struct HttpServer::State {
 
   asio::basic_socket_acceptor<Protocol> acceptor;
   asio::steady_timer room;  // cancelled when a connection ends
-  const HttpLimits limits;
-  const bool read_only;
-  Handler handler;
+  HttpService service;
   std::string path;  // of the unix socket
   std::vector<Connection> connections;
 
@@ -72,7 +70,7 @@ void HttpServer::State::make_room_for(std::size_t answer) {
   const auto sum = [](std::size_t bytes, const Connection& it) { return bytes + it->unsent; };
   while (true) {
     const std::size_t unsent = std::accumulate(connections.begin(), connections.end(), std::size_t{}, sum);
-    if (unsent == 0 || unsent + answer <= limits.unsent) return;
+    if (unsent == 0 || unsent + answer <= service.limits.unsent) return;
     std::vector<Connection> reading;
     std::ranges::copy_if(connections, std::back_inserter(reading),
                          [](const Connection& it) { return it->unsent != 0; });
@@ -83,9 +81,9 @@ void HttpServer::State::make_room_for(std::size_t answer) {
 // Until there are fewer connections than there may be. The one whose client has been waited for the longest
 // makes room for another.
 asio::awaitable<void> HttpServer::State::await_room(std::shared_ptr<State> state) {
-  while (state->acceptor.is_open() && state->connections.size() >= state->limits.connections) {
+  while (state->acceptor.is_open() && state->connections.size() >= state->service.limits.connections) {
     const Connection oldest = state->oldest();
-    const auto ripe = oldest->step_began + state->limits.patience;
+    const auto ripe = oldest->step_began + state->service.limits.patience;
     if (ripe <= HttpConnection::Clock::now()) {
       state->close(oldest);
       continue;
@@ -110,8 +108,7 @@ asio::awaitable<void> HttpServer::State::accept_connections(std::shared_ptr<Stat
     }
     auto connection = std::make_shared<HttpConnection>(std::move(socket));
     state->connections.push_back(connection);
-    asio::co_spawn(state->acceptor.get_executor(),
-                   serve(connection, state->handler, state->limits, state->read_only),
+    asio::co_spawn(state->acceptor.get_executor(), serve(connection, state->service),
                    [state, connection](const std::exception_ptr&) { state->close(connection); });
   }
 }

@@ -408,6 +408,34 @@ TEST_F(HttpServerTest, OverTcpRequestsAreReadOnlyAndHaveNoBody) {
   EXPECT_THAT(exchange_tcp("POST /v1/x HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"), StartsWith("HTTP/1.1 413 "));
 }
 
+TEST_F(HttpServerTest, ReadersOverTcpTakeAtMostHalfOfTheThreadsTime) {
+  steady_clock::duration busy{};  // written by the server's thread
+  int handled = 0;
+  const auto slow = [&](const HttpRequest&) {
+    const auto start = steady_clock::now();
+    std::this_thread::sleep_for(milliseconds(20));
+    busy += steady_clock::now() - start;
+    ++handled;
+    return HttpResponse{200, "{}"};
+  };
+  server_ = HttpServer::listen_tcp(io_, core::IpAddress::parse("127.0.0.1").value(), 0, slow).value();
+  constexpr int kClients = 8;
+  std::vector<RawClient> clients;
+  for (int count = 0; count < kClients; ++count) {
+    clients.push_back(connect_tcp());
+    for (int request = 0; request < 10; ++request)
+      clients.back().send(kGet);
+  }
+  const auto start = steady_clock::now();
+  thread_ = std::thread([this] { io_.run(); });
+  clients.back().read_until("\r\n\r\n{}", 3);
+  io_.stop();
+  thread_.join();
+  EXPECT_LE(busy * 2, steady_clock::now() - start + milliseconds(100));
+  EXPECT_GE(handled, kClients * 2 + 1) << "in turn";
+  EXPECT_LE(handled, kClients * 4) << "in turn";
+}
+
 TEST_F(HttpServerTest, AnAddressInUseOrOfNobodyIsAnError) {
   serve_tcp();
   boost::asio::io_context io;
