@@ -46,6 +46,9 @@ struct Chance {
     return match.probability / static_cast<double>(Statistic::kOne);
   }
   double operator()(const Bpf& match) const { return matches(match, head) ? 1 : 0; }
+  double operator()(const Recent& match) const {
+    return match.act == Recent::Act::enter || (packet.in_list && packet.in_list(match)) ? 1 : 0;
+  }
   double operator()(const Comment&) const { return 1; }
 };
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct PacketView {
   core::FlowKey original;  // what its connection's first packet carried before anybody changed it
   std::uint8_t states = Conntrack::kNew;  // the Conntrack::State bits that hold
   bool original_direction = true;
+  // Whether its client is in the list of a Recent match, seen as lately as that asks for; empty: in none.
+  std::function<bool(const Recent&)> in_list = {};
 };
 
 struct MatchedRule {
