@@ -17,6 +17,7 @@ from support.servers import Nginx, UdpServer
 from support.traffic import Load, ask, http_names, udp_flow, udp_names
 
 QUICK = {"interval": "200ms", "timeout": "200ms", "rise": 1, "fall": 1, "jitter": 0, "backoff_max": "200ms"}
+SLOW = {"interval": "1s", "timeout": "1s", "backoff_max": "1s"}  # a program takes its time to start
 WITHIN = 0.4  # seconds: one interval and one timeout
 SLACK = 0.6   # of a busy machine
 
@@ -76,7 +77,8 @@ def test_the_ladder_of_a_dead_engine_balances_over_the_healthy_only(lab):
 
 def test_a_restart_under_traffic_trusts_what_runs_and_learns_at_once_what_does_not(lab):
     top = lab.topology()
-    engine = lab.web(top, weights=(1, 1), health={**QUICK, "type": "tcp", "interval": "10s", "fall": 3})
+    engine = lab.web(top, weights=(1, 1), health={**QUICK, "type": "tcp", "interval": "10s", "backoff_max": "10s",
+                                                  "fall": 3})
     load = Load(top.client, top.vip[4], threads=2)
     wait_until(lambda: load.done > 50, "requests")
     engine.kill9()
@@ -213,7 +215,7 @@ def test_exec_checks_run_a_program_without_privileges(lab, tmp_path):
     for folder in (tmp_path, *tmp_path.parents):
         if folder != pathlib.Path("/tmp") and folder.is_relative_to("/tmp"):
             folder.chmod(0o755)
-    engine = lab.web(top, weights=(1, 1), health={**QUICK, "timeout": "2s", "type": "exec", "command": [str(script)]})
+    engine = lab.web(top, weights=(1, 1), health={**QUICK, "type": "exec", "command": [str(script)], **SLOW})
     wait_until(lambda: health_of(engine, top.backend(2))["health"]["checks_passed"] > 0,
                lambda: str(health_of(engine, top.backend(2))))
     pathlib.Path(f"{bad}-{top.backend(1)}").touch()
