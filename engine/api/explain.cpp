@@ -21,7 +21,8 @@ core::Result<control::Explanation> explanation_of(control::Engine& engine, const
   if (!to_here) return tl::unexpected(to_here.error());
   const auto rules = engine.rules();
   if (!rules) return tl::unexpected(rules.error());
-  return control::explain({flow, *from_here, *to_here}, engine.services(), engine.availability(), *rules);
+  return control::explain({flow, *from_here, *to_here}, engine.services(), engine.availability(), *rules,
+                          control::kernel_memory());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 namespace nfsteer::control {
 
 // `explanation` has its service, backends and choice already.
-std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::RuleSet& rules);
+std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::RuleSet& rules,
+                                 const ClientMemory& memory);
 
 }  // namespace nfsteer::control
