@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "api/explain_query.hpp"
-#include "control/explain.hpp"
+#include "explain/explain.hpp"
 
 namespace nfsteer::api {
 namespace {

@@ -1,11 +1,11 @@
 // What an explanation needs to know of the host and its kernel.
 #pragma once
 
-#include "control/explain.hpp"
 #include "core/address.hpp"
 #include "core/result.hpp"
+#include "explain/explain.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 
 // Whether packets with this source are this host's own. Errors: the kernel does not tell.
 core::Result<bool> is_own_address(const core::IpAddress& address);
@@ -14,4 +14,4 @@ core::Result<bool> is_own_address(const core::IpAddress& address);
 // them. A list that cannot be read counts as empty.
 ClientMemory kernel_memory();
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

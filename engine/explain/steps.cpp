@@ -1,4 +1,4 @@
-#include "control/explain_steps.hpp"
+#include "explain/steps.hpp"
 
 #include <algorithm>
 #include <map>
@@ -11,7 +11,7 @@
 #include "render/render.hpp"
 #include "walk/walk.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 using core::Mode;
@@ -301,4 +301,4 @@ std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::Ru
   return Steps(explanation, rules, memory).all();
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

@@ -17,7 +17,7 @@
 #include "core/service.hpp"
 #include "plan/rule_set.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 
 struct ExplainQuestion {
   core::FlowKey flow;           // of a new connection's first packet; ICMP: an echo request, source_port 0
@@ -100,4 +100,4 @@ std::string destination_text(const core::FlowKey& flow);
 std::string protocol_text(const core::FlowKey& flow);
 bool is_icmp(const core::FlowKey& flow);
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

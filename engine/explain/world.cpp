@@ -1,4 +1,4 @@
-#include "control/explain_world.hpp"
+#include "explain/world.hpp"
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -17,7 +17,7 @@
 #include "iptc/recent_lists.hpp"
 #include "plan/affinity.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 std::optional<core::IpAddress> address_in(const sockaddr* address) {
@@ -106,4 +106,4 @@ ClientMemory kernel_memory() {
               }};
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

@@ -1,5 +1,7 @@
 // What is said of a connection: which service, which backend, which steps. The rules that explanations name
 // are planned ones; that plans are right is the matter of rules_walk_test.cpp.
+#include "explain/explain.hpp"
+
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -13,11 +15,10 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 
 #include "config_support.hpp"
-#include "control/explain.hpp"
-#include "control/explain_live.hpp"
+#include "explain/live.hpp"
 #include "plan/plan.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 using core::AdminState;
@@ -61,7 +62,7 @@ class World {
       effective[i].backends = availability[i].backends;
     }
     const rules::RuleSet planned = rules::plan(effective, {0, 2}, {});
-    return control::explain({key, from_this_host, to_this_host}, services, availability, planned, memory);
+    return explain::explain({key, from_this_host, to_this_host}, services, availability, planned, memory);
   }
 
   std::vector<Service> services;
@@ -409,4 +410,4 @@ TEST(ExplainLive, JsonTellsStateAndIdentifier) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

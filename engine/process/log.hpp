@@ -23,9 +23,9 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
-#include "control/rate_limit.hpp"
+#include "process/rate_limit.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 enum class LogFormat : std::uint8_t { text, json };
 
@@ -93,4 +93,4 @@ void log_limited(spdlog::level::level_enum level, fmt::format_string<Args...> fo
   log_of_site(site.data(), level, fmt::format(format, std::forward<Args>(args)...));
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -1,4 +1,4 @@
-#include "control/explain.hpp"
+#include "explain/explain.hpp"
 
 #include <netinet/in.h>
 
@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "control/explain_steps.hpp"
+#include "explain/steps.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 using core::BackendState;
@@ -212,4 +212,4 @@ std::string destination_text(const core::FlowKey& flow) {
   return core::endpoint_text(flow.destination_address(), flow.destination_port);
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain
