@@ -26,8 +26,7 @@ process::LogOptions log_options(const config::Engine& settings) {
     }
     return spdlog::level::info;
   }();
-  return {level, settings.log_format == config::LogFormat::json ? process::LogFormat::json
-                                                                : process::LogFormat::text};
+  return {level, settings.log_format};
 }
 
 std::string counted(std::size_t count, std::string_view what) {
@@ -43,6 +42,11 @@ core::Result<std::unique_ptr<Daemon>> Daemon::start(const ConfigFlags& flags,
   if (auto privileged = process::check_privileges(); !privileged) return tl::unexpected(privileged.error());
   std::signal(SIGPIPE, SIG_IGN);  // a log reader that goes away must not end the engine
   std::unique_ptr<Daemon> daemon(new Daemon(log_options(config->engine), manager));
+  if (config->engine.watch) {
+    if (auto watching = daemon->watch(flags.file); !watching) return tl::unexpected(watching.error());
+    config = flags.load();  // what it says now: only later changes are told
+    if (!config) return tl::unexpected(config.error());
+  }
   if (auto up = daemon->set_up(*std::move(config), flags); !up) return tl::unexpected(up.error());
   return daemon;
 }
@@ -58,8 +62,6 @@ core::Result<void> Daemon::set_up(config::Config config, const ConfigFlags& flag
   engine_ = *std::move(engine);
 
   tell_of_reloads();
-  if (settings.watch)
-    if (auto watching = watch(flags.file); !watching) return watching;
   say_ready(settings.control);
   await_signals();
   await_log_flush();

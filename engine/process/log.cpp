@@ -138,8 +138,8 @@ class JsonFormatter final : public spdlog::formatter {
 
 }  // namespace
 
-std::unique_ptr<spdlog::formatter> make_log_formatter(LogFormat format, bool to_journal) {
-  if (format == LogFormat::json) return std::make_unique<JsonFormatter>();
+std::unique_ptr<spdlog::formatter> make_log_formatter(config::LogFormat format, bool to_journal) {
+  if (format == config::LogFormat::json) return std::make_unique<JsonFormatter>();
   if (to_journal) return std::make_unique<JournalFormatter>();
   return std::make_unique<TextFormatter>();
 }

@@ -9,6 +9,7 @@
 // text leaves them out. Control characters are escaped in either form, so that a line is always one message.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,19 +24,18 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
+#include "config/engine_settings.hpp"
 #include "process/rate_limit.hpp"
 
 namespace nfsteer::process {
 
-enum class LogFormat : std::uint8_t { text, json };
-
 struct LogOptions {
   spdlog::level::level_enum level = spdlog::level::info;
-  LogFormat format = LogFormat::text;
+  config::LogFormat format = config::LogFormat::text;
 };
 
 // `to_journal` matters to text only.
-std::unique_ptr<spdlog::formatter> make_log_formatter(LogFormat format, bool to_journal);
+std::unique_ptr<spdlog::formatter> make_log_formatter(config::LogFormat format, bool to_journal);
 
 // Is stderr the journal's stream? It is if JOURNAL_STREAM names its device and inode (systemd.exec(5)).
 bool stderr_is_journal();

@@ -26,6 +26,7 @@ namespace nfsteer::process {
 namespace {
 
 using namespace std::chrono_literals;
+using config::LogFormat;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
