@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -46,9 +47,11 @@ const Kind& kind_of(Column column) {
   return *std::ranges::find(kKinds, column, &Kind::column);
 }
 
+// Of a state or a health.
 Style style_of(std::string_view state) {
   if (state == "down") return Style::alarm;
-  return state == "active" || state == "standby" ? Style::plain : Style::warning;
+  constexpr std::array<std::string_view, 4> kCalm{"active", "standby", "up", ""};
+  return std::ranges::find(kCalm, state) != kCalm.end() ? Style::plain : Style::warning;
 }
 
 std::string description(const ServiceSample& service) {
