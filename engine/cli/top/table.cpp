@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -190,17 +191,14 @@ void Table::place(std::size_t missing, std::size_t spare) {
 }
 
 std::string Table::heading() const {
-  Line line(options_.width, options_.styled);
+  Line words(options_.width, false);
   for (const PlacedColumn& each : columns_) {
-    Cell cell{std::string(kind_of(each.column).heading), Style::heading};
-    if (each.column == Column::bar && options_.unicode) cell.text = "│ expected";
-    const bool is_number = kind_of(each.column).is_number;
-    line.limit(each.begin + each.width);
-    line.pad(each.begin + (is_number ? each.width - cell.text.size() : 0), Style::heading);
-    line.add(cell.text, Style::heading);
+    std::string text(kind_of(each.column).heading);
+    if (each.column == Column::bar && options_.unicode) text = "│ expected";
+    put(words, each, {std::move(text)});
   }
-  line.limit(options_.width).pad(options_.width, Style::heading);
-  return line.text();
+  words.limit(options_.width).pad(options_.width);
+  return Line(options_.width, options_.styled).add(words.text(), Style::heading).text();
 }
 
 std::string Table::service(const ServiceSample& service, const ServiceRates& rates, bool followed) const {
