@@ -151,7 +151,7 @@ bool stderr_is_journal() {
   return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
-LimitedSink::LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, RateLimit limit, Now now)
+LimitedSink::LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, core::RateLimit limit, Now now)
     : inner_(std::move(inner)), limit_(limit), now_(std::move(now)) {}
 
 LimitedSink::~LimitedSink() {
@@ -189,7 +189,7 @@ void LimitedSink::set_formatter_(std::unique_ptr<spdlog::formatter> formatter) {
 
 Log::Log(const LogOptions& options) {
   auto lines = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  auto limited = std::make_shared<LimitedSink>(std::move(lines), RateLimit(kBurst, kPer));
+  auto limited = std::make_shared<LimitedSink>(std::move(lines), core::RateLimit(kBurst, kPer));
   limited->set_formatter(make_log_formatter(options.format, stderr_is_journal()));
   auto logger = std::make_shared<spdlog::logger>("nfsteer", std::move(limited));
   logger->set_level(options.level);

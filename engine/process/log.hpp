@@ -25,7 +25,7 @@
 #include <spdlog/spdlog.h>
 
 #include "config/engine_settings.hpp"
-#include "process/rate_limit.hpp"
+#include "core/rate_limit.hpp"
 
 namespace nfsteer::process {
 
@@ -44,8 +44,9 @@ bool stderr_is_journal();
 // one line, by the next message of that site, by flush() after the window, or at the end.
 class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  using Now = std::function<RateLimit::Clock::time_point()>;
-  LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, RateLimit limit, Now now = RateLimit::Clock::now);
+  using Now = std::function<core::RateLimit::Clock::time_point()>;
+  LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, core::RateLimit limit,
+              Now now = core::RateLimit::Clock::now);
   ~LimitedSink() override;
 
  protected:
@@ -55,14 +56,14 @@ class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   struct Site {
-    RateLimit limit;
+    core::RateLimit limit;
     spdlog::level::level_enum level;  // of the last message
     std::string last;
   };
   void tell(const Site& site, std::uint64_t suppressed);
 
   std::shared_ptr<spdlog::sinks::sink> inner_;
-  RateLimit limit_;
+  core::RateLimit limit_;
   Now now_;
   std::map<std::string, Site> sites_;  // by format text
 };
