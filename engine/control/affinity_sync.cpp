@@ -44,16 +44,22 @@ void AffinitySync::adopt(const core::Snapshot& snapshot) {
   const std::lock_guard lock(mutex_);
   lists_.clear();
   next_ = 0;
+  const std::set<std::uint32_t> chosen_for = std::exchange(chosen_for_, {});
+  bool takes_over = false;
   for (const core::SteeredService& steered : snapshot.services()) {
     const core::Service& service = steered.service;
     if (steered.affinity == nullptr) continue;
+    if (service.mode != core::Mode::dnat) {
+      chosen_for_.insert(steered.slot);
+      takes_over |= !chosen_for.contains(steered.slot);
+    }
     for (std::size_t index = 0; index < service.backends.size(); ++index)
       if (service.backends[index].weight > 0)
         lists_.push_back({rules::affinity_list(service, service.backends[index]), *service.affinity,
                           steered.slot, steered.backend_slots[index]});
   }
   if (lists_.empty()) return;
-  learn(core::AffinityTable::kDefaultEntries);
+  learn(takes_over ? core::AffinityTable::kDefaultEntries : kClientsMax);
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   changed_.notify_one();
 }

@@ -6,7 +6,8 @@
 // The way back needs no help: the rules that bind what the engine has steered enter the client as well.
 //
 // A thread of its own reads the lists, once a second, and only while a service has affinity. A round reads
-// some thousand clients; where the kernel knows more, it takes several rounds to come by them all.
+// some thousand clients; where the kernel knows more, it takes several rounds to come by them all. Where the
+// engine takes over from the ladder, all are read before it begins.
 #pragma once
 
 #include <condition_variable>
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,7 +64,8 @@ class AffinitySync {
   std::mutex mutex_;  // for all below
   std::condition_variable changed_;
   std::vector<List> lists_;
-  std::size_t next_ = 0;  // of lists_, to be read
+  std::size_t next_ = 0;                // of lists_, to be read
+  std::set<std::uint32_t> chosen_for_;  // slots of services for which the engine chooses, not the ladder
   rules::TickClock clock_;
   bool complained_ = false;
   bool over_ = false;

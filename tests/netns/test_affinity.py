@@ -9,6 +9,7 @@ The client host has more addresses, one for each client: 10.0.0.<n> or 10.1.0.<n
 import collections
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -83,16 +84,16 @@ def lists(host):
 def test_a_client_keeps_its_backend(lab, kind, mode, family):
     top = lab.topology(kind)
     engine = affine(lab, top, family, mode=mode)
-    clients = Clients(top, family, count=8)
-    names = clients.ask(rounds=30)
+    clients = Clients(top, family, count=20)
+    names = clients.ask(rounds=12)
     assert set(names.values()) == {"server1", "server2"}
     seen = engine.service()
     if mode == "dnat":
-        assert seen["ladder"] > 29 * 8
+        assert seen["ladder"] > 11 * 20
     else:
         # A connection or two may have had the port of an earlier one, which conntrack or a flow cache still knew.
-        assert seen["picks"] > 29 * 8 and seen["ladder"] == 0
-        assert engine.total("affinity_hits") == seen["picks"] - 8, "each client is placed once"
+        assert seen["picks"] > 11 * 20 and seen["ladder"] == 0
+        assert engine.total("affinity_hits") == seen["picks"] - 20, "each client is placed once"
 
 
 @pytest.mark.parametrize("mode", ["dnat", "connection"])
@@ -130,6 +131,35 @@ def test_a_switch_of_the_mode_moves_nobody(lab, family, other):
     engine.mode("connection")
     assert early.ask(rounds=2, sources=sources) == names
     assert engine.total("affinity_hits") > 1.8 * len(sources)
+
+
+def test_changes_under_load_move_nobody(lab):
+    """Clients, old and new, open connections all the time; none of them ever meets another server."""
+    top = lab.topology("routed")
+    engine = affine(lab, top)
+    over = threading.Event()
+    groups = [Clients(top, count=40, first=first) for first in (20, 80, 140)]
+
+    def ask_on(clients):
+        names = {}
+        while not over.is_set():
+            known = clients.sources[:2 + len(names)]  # one more in every round
+            for source, name in clients.ask(sources=known).items():
+                assert names.setdefault(source, name) == name, f"{source} was moved from {names[source]} to {name}"
+        return names
+    tasks = [top.client.spawn(ask_on, clients) for clients in groups]
+    for mode in ("dnat", "connection", "inspect", "dnat", "rewrite", "connection"):
+        engine.mode(mode)
+        time.sleep(0.3)
+    engine.kill9()
+    time.sleep(0.3)
+    engine.start()
+    time.sleep(0.3)
+    engine.stop()
+    engine.start()
+    over.set()
+    for task in tasks:
+        assert set(task.result().values()) == {"server1", "server2"}
 
 
 @FAMILIES
@@ -222,6 +252,40 @@ def test_udp_clients_keep_their_backends(lab, mode):
     assert set(names.values()) == {"server1", "server2"}
     engine.kill9()
     assert top.client.spawn(ask, range(20020, 20023)).result() == names
+
+
+@pytest.mark.parametrize("mode", ["dnat", "connection"])
+def test_one_of_many_backends(lab, mode):
+    """More than the ladder asks one by one: the kernel keeps their clients in groups, too."""
+    top = lab.topology("routed", web=False, udp=True)
+    backends = []
+    for number, server in enumerate(top.servers, 1):
+        more = [f"10.0.{number}.{last}" for last in range(1, 41)]
+        server.ip(*(f"addr add {each}/32 dev lo" for each in more))
+        top.engine_host.ip(*(f"route add {each} via {top.backend(number)}" for each in more))
+        backends += more
+    engine = lab.engine(top, [service("web", top.vip[4], backends, protocol="udp", port=5000, mode=mode,
+                                      affinity="client")])
+    clients = Clients(top, count=40)
+
+    def ask(port):
+        for source in clients.sources:
+            udp_ask(clients.vip, source=(source, port))
+
+    def places():
+        return {client: name for name, known in lists(top.engine_host).items() for client in known
+                if "group" not in name}
+    top.client.spawn(ask, 20000).result()
+    before = places()
+    assert len(before) == 40 and len(set(before.values())) > 15
+    for port in range(20001, 20004):
+        top.client.spawn(ask, port).result()
+    engine.kill9()
+    for port in range(20004, 20007):
+        top.client.spawn(ask, port).result()
+    assert places() == before
+    known = [client for each in lists(top.engine_host).values() for client in each]
+    assert len(known) == 80, "each client in one list of a backend and one of a group"
 
 
 @FAMILIES

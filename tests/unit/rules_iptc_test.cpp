@@ -23,6 +23,7 @@ RuleSet everything() {
   auto web = service("web", "10.0.0.40", Protocol::tcp, 80, Mode::rewrite,
                      {backend("10.0.0.20"), backend("10.0.0.21")});
   web.masquerade = true;
+  web.affinity.emplace();
   const auto gone = service("gone", "fd00::41", Protocol::sctp, 9, Mode::connection, {});
   return plan(std::vector{web, gone}, {0, 2}, {});
 }
@@ -48,6 +49,9 @@ TEST(Probe, NamesWhatTheKernelLacks) {
       {Family::ipv4, "statistic",
        "kernel: lacks IPv4 match statistic revision 0; load kernel module xt_statistic or use a kernel with "
        "CONFIG_NETFILTER_XT_MATCH_STATISTIC"},
+      {Family::ipv4, "recent",
+       "kernel: lacks IPv4 match recent revision 1; load kernel module xt_recent or use a kernel with "
+       "CONFIG_NETFILTER_XT_MATCH_RECENT"},
       {Family::ipv4, "nat",
        "kernel: lacks legacy IPv4 table nat; load kernel module iptable_nat or use a kernel with "
        "CONFIG_IP_NF_NAT"},

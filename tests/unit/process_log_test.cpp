@@ -19,10 +19,10 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
-#include "control/log.hpp"
-#include "control/rate_limit.hpp"
+#include "process/log.hpp"
+#include "process/rate_limit.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 using namespace std::chrono_literals;
@@ -216,4 +216,4 @@ TEST(JournalTest, StderrIsTheJournalOnlyIfTheVariableNamesIt) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 class RateLimit {
  public:
@@ -48,4 +48,4 @@ class RateLimit {
   bool open_ = false;
 };
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -25,9 +25,9 @@
 #include <spdlog/spdlog.h>
 
 #include "config/engine_settings.hpp"
-#include "control/rate_limit.hpp"
+#include "process/rate_limit.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 struct LogOptions {
   spdlog::level::level_enum level = spdlog::level::info;
@@ -93,4 +93,4 @@ void log_limited(spdlog::level::level_enum level, fmt::format_string<Args...> fo
   log_of_site(site.data(), level, fmt::format(format, std::forward<Args>(args)...));
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -1,4 +1,4 @@
-#include "control/log.hpp"
+#include "process/log.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 using spdlog::details::log_msg;
@@ -213,4 +213,4 @@ void log_of_site(const char* site, spdlog::level::level_enum level, std::string_
   log_with_extra({site, nullptr}, level, message);
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process
