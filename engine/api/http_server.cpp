@@ -27,6 +27,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "process/log.hpp"
+
 namespace nfsteer::api {
 
 namespace asio = boost::asio;
@@ -102,6 +104,8 @@ asio::awaitable<void> HttpServer::State::accept_connections(std::shared_ptr<Stat
         co_await state->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (!state->acceptor.is_open()) co_return;
     if (error) {  // out of descriptors, for instance: try again a little later
+      process::log_limited(spdlog::level::warn, "a connection of the control API cannot be accepted: {}",
+                           error.message());
       state->room.expires_after(std::chrono::milliseconds(100));
       co_await state->room.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
