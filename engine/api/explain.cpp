@@ -5,23 +5,24 @@
 #include <boost/json/serialize.hpp>
 
 #include "api/explain_query.hpp"
-#include "control/explain.hpp"
-#include "control/explain_live.hpp"
-#include "control/explain_world.hpp"
+#include "explain/explain.hpp"
+#include "explain/live.hpp"
+#include "explain/world.hpp"
 
 namespace nfsteer::api {
 namespace {
 
 namespace json = boost::json;
 
-core::Result<control::Explanation> explanation_of(control::Engine& engine, const core::FlowKey& flow) {
-  const auto from_here = control::is_own_address(flow.source_address());
+core::Result<explain::Explanation> explanation_of(control::Engine& engine, const core::FlowKey& flow) {
+  const auto from_here = explain::is_own_address(flow.source_address());
   if (!from_here) return tl::unexpected(from_here.error());
-  const auto to_here = control::is_own_address(flow.destination_address());
+  const auto to_here = explain::is_own_address(flow.destination_address());
   if (!to_here) return tl::unexpected(to_here.error());
   const auto rules = engine.rules();
   if (!rules) return tl::unexpected(rules.error());
-  return control::explain({flow, *from_here, *to_here}, engine.services(), engine.availability(), *rules);
+  return explain::explain({flow, *from_here, *to_here}, engine.services(), engine.availability(), *rules,
+                          explain::kernel_memory());
 }
 
 }  // namespace
@@ -33,9 +34,9 @@ HttpResponse get_explanation(const ApiCall& call) {
   if (!explanation) return failure_of(explanation.error());
   json::value answer = to_json(*explanation);
   if (query->live) {
-    const auto found = control::find_connections(query->flow);
+    const auto found = explain::find_connections(query->flow);
     if (!found) return failure_of(found.error());
-    answer.as_object()["live"] = to_json(control::explain_live(*explanation, *found));
+    answer.as_object()["live"] = to_json(explain::explain_live(*explanation, *found));
   }
   return {200, json::serialize(answer)};
 }

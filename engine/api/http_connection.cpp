@@ -132,14 +132,16 @@ class Turn {
   std::list<asio::steady_timer*>::iterator place_;
 };
 
-asio::awaitable<HttpResponse> answer(HttpConnection& connection, HttpService& service, HttpRequest request) {
-  if (!service.read_only) co_return service.handler(request);
+// Nothing where the connection was closed meanwhile.
+asio::awaitable<std::optional<HttpResponse>> answer(HttpConnection& connection, HttpService& service,
+                                                    HttpRequest request) {
   Turn turn(connection, service);
   co_await turn.comes();
+  if (!connection.stream.socket().is_open()) co_return std::nullopt;
   const auto started = HttpConnection::Clock::now();
   HttpResponse response = service.handler(request);
   const auto ended = HttpConnection::Clock::now();
-  service.rests_until = ended + (ended - started);
+  if (service.read_only) service.rests_until = ended + (ended - started);
   co_return response;
 }
 
@@ -180,8 +182,9 @@ asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, HttpServ
     HttpRequest request{head ? "GET" : std::string(message.method_string()), std::string(message.target()),
                         std::move(message.body()), std::string(message[http::field::if_match]),
                         service.read_only};
-    HttpResponse answered = co_await answer(*connection, service, std::move(request));
-    Response response = response_of(std::move(answered), message.version(), message.keep_alive());
+    auto answered = co_await answer(*connection, service, std::move(request));
+    if (!answered) co_return;
+    Response response = response_of(*std::move(answered), message.version(), message.keep_alive());
     goes_on = co_await write_response(*connection, response, !head, limits);
   }
   co_await take_leave(*connection);

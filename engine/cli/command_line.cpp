@@ -4,15 +4,15 @@
 #include <exception>
 #include <string_view>
 
-#include "control/log.hpp"
 #include "control/version.hpp"
 #include "policy/catalogue.hpp"
+#include "process/log.hpp"
 
 namespace nfsteer::cli {
 namespace {
 
 int report(const core::Error& error) {
-  std::fprintf(stderr, "%snfsteer: %s\n", control::stderr_is_journal() ? "<3>" : "", error.line().c_str());
+  std::fprintf(stderr, "%snfsteer: %s\n", process::stderr_is_journal() ? "<3>" : "", error.line().c_str());
   return error.exit_code();
 }
 

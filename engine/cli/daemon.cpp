@@ -6,13 +6,13 @@
 #include <spdlog/spdlog.h>
 
 #include "api/routes.hpp"
-#include "control/privileges.hpp"
 #include "control/version.hpp"
+#include "process/privileges.hpp"
 
 namespace nfsteer::cli {
 namespace {
 
-control::LogOptions log_options(const config::Engine& settings) {
+process::LogOptions log_options(const config::Engine& settings) {
   const auto level = [&] {
     switch (settings.log_level) {
       case config::LogLevel::debug:
@@ -26,8 +26,7 @@ control::LogOptions log_options(const config::Engine& settings) {
     }
     return spdlog::level::info;
   }();
-  return {level, settings.log_format == config::LogFormat::json ? control::LogFormat::json
-                                                                : control::LogFormat::text};
+  return {level, settings.log_format};
 }
 
 std::string counted(std::size_t count, std::string_view what) {
@@ -37,12 +36,17 @@ std::string counted(std::size_t count, std::string_view what) {
 }  // namespace
 
 core::Result<std::unique_ptr<Daemon>> Daemon::start(const ConfigFlags& flags,
-                                                    control::ServiceManager& manager) {
+                                                    process::ServiceManager& manager) {
   auto config = flags.load();
   if (!config) return tl::unexpected(config.error());
-  if (auto privileged = control::check_privileges(); !privileged) return tl::unexpected(privileged.error());
+  if (auto privileged = process::check_privileges(); !privileged) return tl::unexpected(privileged.error());
   std::signal(SIGPIPE, SIG_IGN);  // a log reader that goes away must not end the engine
   std::unique_ptr<Daemon> daemon(new Daemon(log_options(config->engine), manager));
+  if (config->engine.watch) {
+    if (auto watching = daemon->watch(flags.file); !watching) return tl::unexpected(watching.error());
+    config = flags.load();  // what it says now: only later changes are told
+    if (!config) return tl::unexpected(config.error());
+  }
   if (auto up = daemon->set_up(*std::move(config), flags); !up) return tl::unexpected(up.error());
   return daemon;
 }
@@ -58,13 +62,11 @@ core::Result<void> Daemon::set_up(config::Config config, const ConfigFlags& flag
   engine_ = *std::move(engine);
 
   tell_of_reloads();
-  if (settings.watch)
-    if (auto watching = watch(flags.file); !watching) return watching;
   say_ready(settings.control);
   await_signals();
   await_log_flush();
   manager_.ready(summary());
-  watchdog_ = std::make_unique<control::Watchdog>(io_, manager_, [this] { return engine_->rounds(); });
+  watchdog_ = std::make_unique<process::Watchdog>(io_, manager_, [this] { return engine_->rounds(); });
   return {};
 }
 
@@ -85,7 +87,7 @@ core::Result<void> Daemon::listen(const config::Engine& settings) {
 core::Result<void> Daemon::watch(const std::string& file) {
   if (file.empty())
     return core::usage_error("watch", "there is no file to watch", "give one with -c, or leave it out");
-  auto watching = control::FileWatch::start(io_, file, [this] { engine_->reload(); });
+  auto watching = process::FileWatch::start(io_, file, [this] { engine_->reload(); });
   if (!watching) return tl::unexpected(watching.error());
   watch_ = *std::move(watching);
   return {};
@@ -97,12 +99,12 @@ void Daemon::tell_of_reloads() {
        [this](const core::Result<std::vector<std::string>>& changes) {
          if (changes) {
            manager_.ready(summary());
-           control::log_with({{"changes", changes->size()}, {"revision", engine_->revision()}},
+           process::log_with({{"changes", changes->size()}, {"revision", engine_->revision()}},
                              spdlog::level::info, "reloaded: " + counted(changes->size(), "change"));
          } else {
            manager_.ready(
                fmt::format("{}; the last reload changed nothing: {}", summary(), changes.error().line()));
-           control::log_limited(spdlog::level::err, "reload changed nothing: {}", changes.error().line());
+           process::log_limited(spdlog::level::err, "reload changed nothing: {}", changes.error().line());
          }
        }});
 }
@@ -110,7 +112,7 @@ void Daemon::tell_of_reloads() {
 void Daemon::say_ready(const std::string& control_path) const {
   const core::QueueLayout& layout = engine_->layout();
   const unsigned last = layout.base + layout.size() - 1;
-  control::log_with({{"version", control::kVersion},
+  process::log_with({{"version", control::kVersion},
                      {"services", engine_->services().size()},
                      {"workers", layout.workers},
                      {"first_queue", layout.base},

@@ -16,11 +16,11 @@
 #include "api/http_server.hpp"
 #include "cli/command_line.hpp"
 #include "control/engine.hpp"
-#include "control/file_watch.hpp"
-#include "control/log.hpp"
-#include "control/service_manager.hpp"
-#include "control/watchdog.hpp"
 #include "core/result.hpp"
+#include "process/file_watch.hpp"
+#include "process/log.hpp"
+#include "process/service_manager.hpp"
+#include "process/watchdog.hpp"
 
 namespace nfsteer::cli {
 
@@ -31,13 +31,13 @@ class Daemon {
 
   // Returns once the engine steers, and `manager` knows it. Both arguments outlive the daemon.
   static core::Result<std::unique_ptr<Daemon>> start(const ConfigFlags& flags,
-                                                     control::ServiceManager& manager);
+                                                     process::ServiceManager& manager);
 
   // Serves signals, requests and timers until SIGTERM or SIGINT; then stops the engine.
   core::Result<void> serve();
 
  private:
-  Daemon(const control::LogOptions& log, control::ServiceManager& manager) : log_(log), manager_(manager) {}
+  Daemon(const process::LogOptions& log, process::ServiceManager& manager) : log_(log), manager_(manager) {}
 
   core::Result<void> set_up(config::Config config, const ConfigFlags& flags);
   core::Result<void> listen(const config::Engine& settings);
@@ -49,16 +49,16 @@ class Daemon {
   void await_signals();
   void await_log_flush();
 
-  control::Log log_;
-  control::ServiceManager& manager_;
+  process::Log log_;
+  process::ServiceManager& manager_;
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   boost::asio::steady_timer log_flush_{io_};
   std::unique_ptr<control::Engine> engine_;
   std::unique_ptr<api::HttpServer> server_;
   std::unique_ptr<api::HttpServer> read_only_server_;
-  std::unique_ptr<control::FileWatch> watch_;
-  std::unique_ptr<control::Watchdog> watchdog_;
+  std::unique_ptr<process::FileWatch> watch_;
+  std::unique_ptr<process::Watchdog> watchdog_;
 };
 
 }  // namespace nfsteer::cli

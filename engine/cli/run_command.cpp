@@ -4,18 +4,18 @@
 
 #include "cli/command_line.hpp"
 #include "cli/daemon.hpp"
-#include "control/service_manager.hpp"
+#include "process/service_manager.hpp"
 
 namespace nfsteer::cli {
 namespace {
 
-core::Result<void> serve(const ConfigFlags& flags, control::ServiceManager& manager) {
+core::Result<void> serve(const ConfigFlags& flags, process::ServiceManager& manager) {
   const auto daemon = Daemon::start(flags, manager);
   return daemon ? (*daemon)->serve() : tl::unexpected(daemon.error());
 }
 
 core::Result<void> run(const ConfigFlags& flags) {
-  auto manager = control::ServiceManager::take_from_environment();
+  auto manager = process::ServiceManager::take_from_environment();
   if (!manager) return tl::unexpected(manager.error());
   auto served = serve(flags, *manager);
   if (!served) manager->status(served.error().line());

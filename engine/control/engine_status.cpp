@@ -5,9 +5,9 @@
 #include <map>
 
 #include "control/engine.hpp"
-#include "control/log.hpp"
 #include "iptc/counters.hpp"
 #include "netlink/queue_stats.hpp"
+#include "process/log.hpp"
 #include "tracking/conntrack_use.hpp"
 
 namespace nfsteer::control {
@@ -48,7 +48,8 @@ std::vector<QueueStatus> queue_status(const core::QueueLayout& layout) {
   std::vector<QueueStatus> queues;
   const auto kernel = netlink::read_queue_stats();
   if (!kernel) {
-    log_limited(spdlog::level::warn, "status lacks the kernel's queue counters: {}", kernel.error().line());
+    process::log_limited(spdlog::level::warn, "status lacks the kernel's queue counters: {}",
+                         kernel.error().line());
     return queues;
   }
   for (const netlink::QueueStats& each : *kernel) {
@@ -129,7 +130,7 @@ Status Engine::status() {
 
   const auto kernel = rules::read_counters();
   if (!kernel)
-    log_limited(spdlog::level::warn, "status lacks the rules' counters: {}", kernel.error().line());
+    process::log_limited(spdlog::level::warn, "status lacks the rules' counters: {}", kernel.error().line());
   for (std::size_t index = 0; index < services_.size(); ++index) {
     ServiceStatus& each = status.services.emplace_back(service_status(index));
     if (!kernel) continue;
@@ -150,8 +151,8 @@ Status Engine::status() {
   }
   status.queues = queue_status(layout_);
   if (auto refreshed = interfaces_.refresh(); !refreshed)
-    log_limited(spdlog::level::warn, "status lacks the names of new interfaces: {}",
-                refreshed.error().line());
+    process::log_limited(spdlog::level::warn, "status lacks the names of new interfaces: {}",
+                         refreshed.error().line());
   status.interfaces = interface_status(workers_, interfaces_);
   return status;
 }

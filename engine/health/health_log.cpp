@@ -14,17 +14,17 @@ std::string name_of(const core::BackendKey& key) {
 
 void HealthLog::changed(const core::BackendKey& key, core::Health health, const std::string& detail,
                         TimePoint now) {
-  if (!budget_.take(now)) return;
+  if (!limit_.allow(now)) return;
   const auto level = health == core::Health::up ? spdlog::level::info : spdlog::level::warn;
   spdlog::log(level, "{} is {}: {}", name_of(key), core::to_string(health), detail);
 }
 
 void HealthLog::undecided(const core::BackendKey& key, const std::string& detail, TimePoint now) {
-  if (budget_.take(now)) spdlog::warn("{} could not be checked: {}", name_of(key), detail);
+  if (limit_.allow(now)) spdlog::warn("{} could not be checked: {}", name_of(key), detail);
 }
 
 void HealthLog::summarize() {
-  const auto count = budget_.take_left_out();
+  const auto count = limit_.take_suppressed();
   spdlog::warn("{} more line{} about backends' health left out", count, count == 1 ? "" : "s");
 }
 

@@ -92,7 +92,7 @@ def test_commands_flags_and_values(shell):
     assert {"run", "status", "backend", "completion"} <= commands
     assert shell.words("nfsteer ") == commands
     assert shell.words("nfsteer ba") == {"backend"}
-    assert shell.words("nfsteer backend ") == {"add", "remove", "weight"}
+    assert shell.words("nfsteer backend ") == {"add", "drain", "maintenance", "remove", "undrain", "weight"}
     assert shell.words("nfsteer completion ") == {"bash", "zsh", "fish"}
     flags = shell.words("nfsteer run --")
     assert {"--vip", "--backend", "--config", "--help", "--on-stop"} <= flags

@@ -205,6 +205,33 @@ def test_pings_are_found_by_their_addresses(lab, family):
     assert_rules_are_the_kernels(engine, said, family)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@FAMILIES
+def test_a_client_with_affinity_is_said_to_go_where_it_went(lab, mode, family):
+    top = lab.topology("routed")
+    engine = lab.web(top, family, weights=(1, 1), mode=mode, affinity={"timeout": "1h"})
+    source, destination = endpoint(address(family, 10, 1), 40000), endpoint(top.vip[family], 80)
+    stranger = explain(engine, "tcp", source, destination)
+    assert stranger["choice"] is None and "affinity" in stranger["notes"][0]
+    assert_rules_are_the_kernels(engine, stranger, family)
+
+    client = Client(top, family, "tcp", 80)
+    connection, _, (first, _) = client.open()
+    connection.close()
+    said = explain(engine, "tcp", source, destination)
+    assert said["backends"][said["choice"]["backend"]]["address"] == first
+    assert said["choice"]["reason"].startswith("affinity: ")
+    assert_rules_are_the_kernels(engine, said, family)
+    ladder = [rule for _, rule in rules_of(said) if "--to-destination" in rule]
+    assert len(ladder) == 1 and "--update" in ladder[0] and first in ladder[0], "the kernel knows the client, too"
+    for _ in range(10):
+        connection, _, (name, _) = client.open()
+        connection.close()
+        assert name == first
+    other = explain(engine, "tcp", endpoint(address(family, 11, 1), 40000), destination)
+    assert other["choice"] is None, "another client is not known"
+
+
 def test_the_queue_it_names_is_the_one(lab):
     top = lab.topology("routed")
     engine = lab.web(top, engine={"queues": 4, "queue_base": 100})

@@ -117,13 +117,13 @@ def test_a_worker_that_hangs_is_not_hidden_from_the_watchdog(lab):
 def test_the_watchdog_is_fed_under_load_and_when_idle(lab):
     top = lab.topology()
     manager = Manager()
-    engine = start_under(manager, lab, top, WATCHDOG_USEC=600_000)
+    engine = start_under(manager, lab, top, WATCHDOG_USEC=2_000_000)
     load = Load(top.client, top.vip[4], threads=4)
-    for _ in range(6):
-        manager.next("WATCHDOG=1", 0.9)
+    for _ in range(3):
+        manager.next("WATCHDOG=1", 2)
     load.stop()
-    for _ in range(4):
-        manager.next("WATCHDOG=1", 0.9)
+    for _ in range(3):
+        manager.next("WATCHDOG=1", 2)
     assert "no progress" not in engine.stderr
 
 
@@ -166,6 +166,80 @@ def test_a_reload_error_that_repeats_is_held_back_and_counted(lab):
     assert "7 more like this: reload changed nothing" in engine.stop().stderr
 
 
+def test_a_log_of_json_is_an_object_a_line(lab):
+    top = lab.topology(web=False)
+    engine = lab.web(top, engine={"log_format": "json"})
+    engine.file.write_text("services: 5")
+    assert engine.command("reload").code == 2
+    lines = [json.loads(line) for line in engine.stop().stderr.splitlines()]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["time"]) for line in lines)
+    ready = next(line for line in lines if line["message"].startswith("ready:"))
+    assert ready["level"] == "info" and ready["services"] == 1 and ready["control"] == engine.control
+    assert "reload changed nothing" in next(line for line in lines if line["level"] == "error")["message"]
+
+
+def test_the_log_has_what_its_level_asks_for(lab):
+    top = lab.topology(web=False)
+    engine = lab.web(top, start=False, engine={"log_level": "warning"}).launch()
+    wait_until(lambda: engine.command("status").code == 0, "the engine answers")
+    engine.file.write_text("services: 5")
+    assert engine.command("reload").code == 2
+    lines = engine.stop().stderr.splitlines()
+    assert len(lines) == 1 and " error reload changed nothing" in lines[0], lines
+
+
+# The watched file.
+
+def names(engine):
+    return [each["name"] for each in engine.status()["services"]]
+
+
+@pytest.mark.parametrize("asked", ["file", "flag"])
+def test_a_watched_file_is_reloaded_when_it_changes_and_only_then(lab, asked):
+    top = lab.topology(web=False)
+    engine = lab.web(top, start=False, engine={"watch": True} if asked == "file" else {})
+    engine.flags += ["--watch"] if asked == "flag" else []
+    engine.start()
+    engine.configure([*engine.services, service("more", "10.0.0.41", [top.backend(1)])])
+    wait_until(lambda: names(engine) == ["web", "more"], "the new service is there")
+    os.utime(engine.file)
+    engine.configure(engine.services)
+    holds_for(lambda: engine.stderr.count("reloaded") == 1, "the same content is no change", 0.5)
+
+    engine.file.write_text("services: 5")
+    wait_until(lambda: "reload changed nothing" in engine.stderr, "the wrong file is refused")
+    assert names(engine) == ["web", "more"]
+    engine.configure(engine.services[:1])
+    wait_until(lambda: names(engine) == ["web"], "the next right one is taken")
+
+
+def test_without_watch_a_change_waits_for_the_reload(lab):
+    top = lab.topology(web=False)
+    engine = lab.web(top)
+    engine.configure([*engine.services, service("more", "10.0.0.41", [top.backend(1)])])
+    holds_for(lambda: names(engine) == ["web"], "nobody reads the file", 0.5)
+
+
+def test_a_change_while_the_engine_starts_is_not_missed(lab):
+    """Held up at its start by the lock of the tables, with the file read already."""
+    top = lab.topology(web=False)
+    engine = lab.web(top, start=False, engine={"watch": True})
+    more = [*engine.services, service("more", "10.0.0.41", [top.backend(1)])]
+    with tables.lock_held():
+        engine.launch()
+        wait_until(lambda: os.path.exists(engine.control), "the engine has begun")
+        engine.configure(more)
+        assert not engine.stderr
+    wait_until(lambda: "ready:" in engine.stderr, "the engine is ready")
+    wait_until(lambda: names(engine) == ["web", "more"], "the change is taken")
+
+
+def test_a_watch_needs_a_file(lab):
+    top = lab.topology(web=False)
+    outcome = nfsteer(top.client, "run", "--vip", top.vip[4], "--backend", top.backend(1), "--watch")
+    assert outcome.code == 2 and outcome.stderr.count("\n") == 1 and "no file to watch" in outcome.stderr, outcome
+
+
 # What is installed.
 
 def install(prefix, root="/"):
@@ -205,105 +279,137 @@ def test_systemd_finds_no_fault_with_the_unit():
     assert exposure.returncode == 0, exposure.stdout[-300:]
 
 
-@pytest.mark.skipif(bool(systemd.why_not()), reason=f"no systemd of its own: {systemd.why_not()}")
-class TestUnderSystemd:
-    """With the unit as it is installed, so with all of its confinement."""
+# Under systemd itself, with the unit as it is installed, so with all of its confinement.
 
-    @pytest.fixture
-    def machine(self, lab):
-        top = lab.topology()
-        self.top = top
-        backends = [{"address": top.backend(1), "weight": 1}, {"address": top.backend(2), "weight": 3}]
-        self.services = [service("web", top.vip[4], backends, protocol="tcp", port=80)]
-        files = pathlib.Path(new_folder("files"))
-        install("/usr", files)
-        (files / "usr/sbin").mkdir()
-        run("strip", "-o", files / "usr/sbin/nfsteer", BINARY)  # these files are kept in memory
-        (files / CONFIG.lstrip("/")).write_text(json.dumps({"services": self.services}))
-        drop_in = files / "etc/systemd/system/nfsteer.service.d"
-        drop_in.mkdir(parents=True)
-        (drop_in / "test.conf").write_text("[Service]\nWatchdogSec=2\n")
-        made = systemd.SystemdMachine(top.client, files, "nfsteer.service")
-        yield made
-        made.close()
-        nfsteer(top.client, "cleanup", "--force")
+under_systemd = pytest.mark.skipif(bool(systemd.why_not()), reason=f"no systemd of its own: {systemd.why_not()}")
 
-    def configure(self, machine, text):
-        machine.run("sh", "-c", 'printf %s "$1" > "$0"', CONFIG, text)
 
-    def test_it_steers_reloads_shows_its_status_and_stops(self, machine):
-        top = self.top
-        assert machine.ctl("is-active", machine.unit) == (0, "active\n"), machine.journal()
-        assert machine.show("StatusText") == "1 service, 2 backends"
-        assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
-        status = machine.run("nfsteer", "status", "--json").stdout
-        assert sum(each["picks"] for each in json.loads(status)["services"][0]["backends"]) == 100
+@pytest.fixture
+def machine(lab):
+    top = lab.topology()
+    backends = [{"address": top.backend(1), "weight": 1}, {"address": top.backend(2), "weight": 3}]
+    services = [service("web", top.vip[4], backends, protocol="tcp", port=80)]
+    files = pathlib.Path(new_folder("files"))
+    install("/usr", files)
+    (files / "usr/sbin").mkdir()
+    run("strip", "-o", files / "usr/sbin/nfsteer", BINARY)  # these files are kept in memory
+    (files / CONFIG.lstrip("/")).write_text(json.dumps({"services": services}))
+    drop_in = files / "etc/systemd/system/nfsteer.service.d"
+    drop_in.mkdir(parents=True)
+    (drop_in / "test.conf").write_text("[Service]\nWatchdogSec=2\n")
+    made = systemd.SystemdMachine(top.client, files, "nfsteer.service")
+    made.top, made.services = top, services
+    yield made
+    made.close()
+    nfsteer(top.client, "cleanup", "--force")
 
-        more = [*self.services, service("more", "10.0.0.41", [top.backend(1)])]
-        self.configure(machine, json.dumps({"services": more}))
-        assert machine.ctl("reload", machine.unit)[0] == 0
-        assert machine.show("StatusText") == "2 services, 3 backends"
-        self.configure(machine, "services: 5")
-        assert machine.ctl("reload", machine.unit)[0] != 0
-        assert machine.ctl("is-active", machine.unit)[0] == 0
-        assert "the last reload changed nothing" in machine.show("StatusText")
 
-        errors = machine.run("journalctl", "-o", "cat", "-u", machine.unit, "-p", "err", "_COMM=nfsteer").stdout
-        assert "reload changed nothing" in errors and "ready:" not in errors, "priorities reach the journal"
-        assert machine.ctl("stop", machine.unit)[0] == 0
-        assert machine.show("Result") == "success"
-        assert any("DNAT" in line for line in tables.ours(top.client)), "the ladder balances on"
-        assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+def configure(machine, text):
+    machine.run("sh", "-c", 'printf %s "$1" > "$0"', CONFIG, text)
 
-    def test_a_wrong_file_is_not_started_again_and_again(self, machine):
-        self.configure(machine, "services: 5")
-        assert machine.ctl("restart", machine.unit)[0] != 0
-        wait_until(lambda: machine.show("ActiveState") == "failed", "it stays failed")
-        assert machine.show("NRestarts") == "0"
-        assert "services: 5" in machine.show("StatusText")
 
-    def test_a_hanging_worker_is_ended_and_the_next_engine_takes_over(self, machine):
-        top = self.top
-        inside = int(machine.show("MainPID"))
-        outside = self.pid_outside(machine, inside)
-        load = Load(top.client, top.vip[4], threads=1, pause=0.02)
-        worker = ptrace.threads(outside)[0]
-        with ptrace.stopped(worker):
-            wait_until(lambda: ptrace.bury(worker), "the watchdog ends it", 20)
-            wait_until(lambda: int(machine.show("MainPID")) not in (0, inside) and
-                       machine.show("ActiveState") == "active", "systemd starts another", 30)
-        assert machine.show("NRestarts") == "1"
-        assert "watchdog" in machine.run("journalctl", "-o", "cat", "_PID=1").stdout.lower()
-        load.stop()
-        assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
-        with top.client.inside():
-            ask(top.vip[4])
-
-    def test_it_has_the_privileges_it_needs_and_no_others(self, machine):
-        pid = machine.show("MainPID")
-        status = dict(line.split(":\t", 1) for line in machine.run("cat", f"/proc/{pid}/status").stdout.splitlines()
-                      if ":\t" in line)
-        names = {0: "CHOWN", 5: "KILL", 6: "SETGID", 7: "SETUID", 12: "NET_ADMIN", 13: "NET_RAW"}
-        assert int(status["CapEff"], 16) == sum(1 << number for number in names)
-        assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
-        inside = ("nsenter", "-t", pid, "-m", "-r", "sh", "-c")
-        for forbidden in ("touch /etc/x", "touch /usr/x", "touch /var/lib/x", "ls -A /root | grep .",
-                          "echo 1 > /proc/sys/net/core/somaxconn"):
-            assert machine.run(*inside, forbidden, check=False).returncode != 0, forbidden
-        machine.run(*inside, "touch /run/xtables.lock /run/nfsteer/x /tmp/x")
-
-    @staticmethod
-    def pid_outside(machine, inside):
-        for each in pathlib.Path("/proc").iterdir():
-            try:
-                line = next(line for line in (each / "status").read_text().splitlines() if line.startswith("NSpid"))
-            except (OSError, StopIteration):
-                continue
+def pid_outside(machine, inside):
+    """The id here of a process of the machine."""
+    for each in pathlib.Path("/proc").iterdir():
+        try:
+            line = next(line for line in (each / "status").read_text().splitlines() if line.startswith("NSpid"))
             numbers = line.split()[1:]
-            if len(numbers) > 1 and int(numbers[-1]) == inside and \
-                    os.readlink(each / "ns/pid") == os.readlink(f"/proc/{machine._init}/ns/pid"):
+            if len(numbers) > 1 and int(numbers[-1]) == inside and machine.holds(each.name):
                 return int(numbers[0])
-        raise AssertionError("no such process")
+        except (OSError, StopIteration):  # not a process, or not any more
+            continue
+    raise AssertionError(f"no process {inside} in the machine")
+
+
+@under_systemd
+def test_it_steers_reloads_shows_its_status_and_stops(machine):
+    top = machine.top
+    assert machine.ctl("is-active", machine.unit) == (0, "active\n"), machine.journal()
+    assert machine.show("StatusText") == "1 service, 2 backends"
+    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+    status = machine.run("nfsteer", "status", "--json").stdout
+    assert sum(each["picks"] for each in json.loads(status)["services"][0]["backends"]) == 100
+
+    more = [*machine.services, service("more", "10.0.0.41", [top.backend(1)])]
+    configure(machine, json.dumps({"services": more}))
+    assert machine.ctl("reload", machine.unit)[0] == 0
+    assert machine.show("StatusText") == "2 services, 3 backends"
+    configure(machine, "services: 5")
+    assert machine.ctl("reload", machine.unit)[0] != 0
+    assert machine.ctl("is-active", machine.unit)[0] == 0
+    assert "the last reload changed nothing" in machine.show("StatusText")
+
+    errors = machine.run("journalctl", "-o", "cat", "-u", machine.unit, "-p", "err", "_COMM=nfsteer").stdout
+    assert "reload changed nothing" in errors and "ready:" not in errors, "priorities reach the journal"
+    assert machine.ctl("stop", machine.unit)[0] == 0
+    assert machine.show("Result") == "success"
+    assert any("DNAT" in line for line in tables.ours(top.client)), "the ladder balances on"
+    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+
+
+@under_systemd
+def test_a_wrong_file_is_not_started_again_and_again(machine):
+    configure(machine, "services: 5")
+    assert machine.ctl("restart", machine.unit)[0] != 0
+    wait_until(lambda: machine.show("ActiveState") == "failed", "it stays failed")
+    assert machine.show("NRestarts") == "0"
+    assert "services: 5" in machine.show("StatusText")
+
+
+@under_systemd
+def test_a_hanging_worker_is_ended_and_the_next_engine_takes_over(machine):
+    top = machine.top
+    inside = int(machine.show("MainPID"))
+    outside = pid_outside(machine, inside)
+    load = Load(top.client, top.vip[4], threads=1, pause=0.02)
+    worker = ptrace.threads(outside)[0]
+    with ptrace.stopped(worker):
+        wait_until(lambda: ptrace.bury(worker), "the watchdog ends it", 20)
+        wait_until(lambda: int(machine.show("MainPID")) not in (0, inside) and
+                   machine.show("ActiveState") == "active", "systemd starts another", 30)
+    assert machine.show("NRestarts") == "1"
+    assert "watchdog" in machine.run("journalctl", "-o", "cat", "_PID=1").stdout.lower()
+    load.stop()
+    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+    with top.client.inside():
+        ask(top.vip[4])
+
+
+@under_systemd
+def test_it_has_the_privileges_it_needs_and_no_others(machine):
+    pid = machine.show("MainPID")
+    status = dict(line.split(":\t", 1) for line in machine.run("cat", f"/proc/{pid}/status").stdout.splitlines()
+                  if ":\t" in line)
+    names = {0: "CHOWN", 5: "KILL", 6: "SETGID", 7: "SETUID", 12: "NET_ADMIN", 13: "NET_RAW"}
+    assert int(status["CapEff"], 16) == sum(1 << number for number in names)
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    inside = ("nsenter", "-t", pid, "-m", "-r", "sh", "-c")
+    for forbidden in ("touch /etc/x", "touch /usr/x", "touch /var/lib/x", "ls -A /root | grep .",
+                      "echo 1 > /proc/sys/net/core/somaxconn"):
+        assert machine.run(*inside, forbidden, check=False).returncode != 0, forbidden
+    machine.run(*inside, "touch /run/xtables.lock /run/nfsteer/x /tmp/x")
+
+
+@under_systemd
+def test_checks_that_run_a_program_work_in_its_confinement(machine):
+    """As nobody, without a way back, and ended when they take too long: for which the unit leaves it SETUID and KILL."""
+    asleep = {"interval": "200ms", "backoff_max": "200ms", "timeout": "100ms",
+              "command": ["/bin/sh", "-c", "exec sleep 1000"]}
+    nobody = {"interval": "1s", "timeout": "1s",
+              "command": ["/bin/sh", "-c", 'test "$(id -u)" = 65534 && grep -q "^NoNewPrivs:.1" /proc/self/status']}
+    backend = machine.services[0]["backends"][:1]
+    checked = [service(name, vip, backend, health={"type": "exec", **check})
+               for name, vip, check in (("asleep", "10.0.0.41", asleep), ("nobody", "10.0.0.42", nobody))]
+    configure(machine, json.dumps({"services": checked}))
+    assert machine.ctl("reload", machine.unit)[0] == 0
+
+    def health():
+        services = json.loads(machine.run("nfsteer", "status", "--json").stdout)["services"]
+        return {each["name"]: each["backends"][0]["health"] for each in services}
+    wait_until(lambda: health()["nobody"]["checks_passed"] > 1 and health()["asleep"]["checks_failed"] > 5,
+               lambda: str(health()), 20)
+    sleeping = machine.run("pgrep", "-c", "-x", "sleep", check=False).stdout
+    assert int(sleeping) <= 2, f"{sleeping} checks go on for ever"
 
 
 # The manual page.

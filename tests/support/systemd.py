@@ -101,6 +101,10 @@ class SystemdMachine:
                 return int(child)
         return None
 
+    def holds(self, pid):
+        """Is that a process of this machine?"""
+        return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink(f"/proc/{self._init}/ns/pid")
+
     def run(self, *command, check=True):
         return run("nsenter", "-t", self._init, "-a", "--", *command, check=check)
 

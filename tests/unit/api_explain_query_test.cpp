@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "api/explain_query.hpp"
-#include "control/explain.hpp"
+#include "explain/explain.hpp"
 
 namespace nfsteer::api {
 namespace {
@@ -14,8 +14,8 @@ namespace {
 std::string meaning(const std::string& query) {
   const auto parsed = parse_explain_query("/v1/explain" + query);
   if (!parsed) return parsed.error().line();
-  return control::protocol_text(parsed->flow) + ' ' + control::source_text(parsed->flow) + " -> " +
-         control::destination_text(parsed->flow) + (parsed->live ? " live" : "");
+  return explain::protocol_text(parsed->flow) + ' ' + explain::source_text(parsed->flow) + " -> " +
+         explain::destination_text(parsed->flow) + (parsed->live ? " live" : "");
 }
 
 TEST(ExplainQuery, SaysProtocolAndBothEnds) {

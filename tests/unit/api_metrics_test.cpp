@@ -170,11 +170,12 @@ void expect_worker(Expectation& expect) {
   expect(name("unsteered_packets_total", R"(,reason="unsupported")"), "3006");
   expect(name("unsteered_packets_total", R"(,reason="unmatched")"), "3007");
   expect(name("cache_lookups_total", R"(,result="hit")"), "3008");
-  expect(name("cache_lookups_total", R"(,result="miss")"), "3009");
-  expect(name("no_backend_total"), "3010");
-  expect(name("receive_overflows_total"), "3011");
-  expect(name("receive_errors_total"), "3012");
-  expect(name("verdict_errors_total"), "3013");
+  expect(name("affinity_hits_total"), "3009");
+  expect(name("cache_lookups_total", R"(,result="miss")"), "3010");
+  expect(name("no_backend_total"), "3011");
+  expect(name("receive_overflows_total"), "3012");
+  expect(name("receive_errors_total"), "3013");
+  expect(name("verdict_errors_total"), "3014");
 
   // Sums of 4^0 ... 4^i, and twice that. Of a bound the library writes 16 digits.
   const char* const sizes[] = {"1", "2", "4", "8", "16", "32", "64", "128", "+Inf"};

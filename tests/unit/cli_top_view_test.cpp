@@ -273,6 +273,16 @@ TEST(TopView, StylesChangeNothingButStyles) {
   }
 }
 
+TEST(TopView, ColoursWhatIsNotAsItShouldBe) {
+  Model model = busy_model();
+  const std::string text = text_of(render(model.sample(), model.rates(), {}, {}, {140, 24, true, true}));
+  for (const char* coloured : {"\x1b[1;31mdown\x1b[0m", "\x1b[33mfilling\x1b[0m", "\x1b[1;31mPANIC\x1b[0m",
+                               "\x1b[33mON BACKUP\x1b[0m", "\x1b[1;31m6 +1.0/s\x1b[0m"})
+    EXPECT_THAT(text, HasSubstr(coloured));
+  for (const char* calm : {"mactive", "mup", "m-"})
+    EXPECT_THAT(text, Not(HasSubstr(calm)));
+}
+
 TEST(TopView, AsciiIsAscii) {
   const std::string text = shown(busy_model(), 30, 24) + shown(busy_model(), 140, 0);
   EXPECT_TRUE(

@@ -61,4 +61,27 @@ inline std::string engine(const std::string& field) {
   return "engine:\n  " + field + "\nservices: []\n";
 }
 
+// Two services as plain as can be, and one that has everything.
+inline constexpr const char* kTwo = R"(
+services:
+  - {name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20, "10.0.0.30:8080,weight=3", "10.0.0.30:8081"]}
+  - {name: six, vip: "fd00::40", port: 53, protocol: udp, backends: ["[fd00::20]:5353", "fd00::30"]}
+)";
+
+inline constexpr const char* kFull = R"(
+services:
+  - name: web
+    vip: 10.0.0.40
+    port: 80
+    on_backend_loss: reset
+    slow_start: 30s
+    affinity: {timeout: 3h, ipv4_prefix: 24}
+    health: {type: http, port: 8080, path: /healthz, interval: 2s, rise: 1, passive: 4}
+    backends: [{address: 10.0.0.20, state: drain, backup: true}, 10.0.0.30]
+)";
+
+inline std::vector<core::Service> services(const std::string& text = kTwo) {
+  return parse(text).value().services;
+}
+
 }  // namespace nfsteer::config

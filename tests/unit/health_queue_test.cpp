@@ -7,7 +7,6 @@
 
 #include "core/random.hpp"
 #include "health/check_queue.hpp"
-#include "health/log_budget.hpp"
 
 namespace nfsteer::health {
 namespace {
@@ -106,19 +105,6 @@ TEST(CheckQueue, NoCheckIsLostAndTheLimitsHoldWhateverHappens) {
     ++rest;
   }
   EXPECT_EQ(rest, waiting.size());
-}
-
-TEST(LogBudget, LeavesOutWhatIsTooMuchInASecondAndSaysHowMuchThatWas) {
-  LogBudget budget(3);
-  for (int line = 0; line < 3; ++line)
-    EXPECT_TRUE(budget.take(at(10)));
-  EXPECT_EQ(budget.summary_due(), TimePoint::max());
-  EXPECT_FALSE(budget.take(at(10)));
-  EXPECT_FALSE(budget.take(at(10)));
-  EXPECT_EQ(budget.summary_due(), at(11));
-  EXPECT_TRUE(budget.take(at(11)));
-  EXPECT_EQ(budget.take_left_out(), 2U);
-  EXPECT_EQ(budget.summary_due(), TimePoint::max());
 }
 
 }  // namespace

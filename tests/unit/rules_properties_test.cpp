@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "core/snapshot.hpp"
+#include "plan/affinity.hpp"
 #include "walk_support.hpp"
 
 namespace nfsteer::rules {
@@ -52,6 +53,7 @@ class RandomPlan {
                              has_port ? port() : std::uint16_t{0}, static_cast<Mode>(below(4)), {});
       if (!scopes.insert({each.vip, each.protocol, each.port}).second) continue;
       each.masquerade = below(4) == 0;
+      if (below(3) == 0) each.affinity = core::Affinity{};
       each.on_no_backend = static_cast<OnNoBackend>(below(3));
       const unsigned backends = below(5) == 0 ? 0 : 1 + below(below(4) == 0 ? 40 : 4);
       for (unsigned b = 0; b < backends; ++b)
@@ -104,6 +106,7 @@ class PlanProperties {
     check_first_packet_in_mangle();
     check_later_packets_in_mangle();
     check_ladder();
+    check_affinity();
     check_binding();
     check_no_backend();
     check_masquerade();
@@ -183,6 +186,23 @@ class PlanProperties {
     }
     for (const auto& [at, difference] : expected)
       EXPECT_NEAR(difference, 0, 1e-8) << at.first << ' ' << at.second;
+  }
+
+  // A client that a backend has had goes there again.
+  void check_affinity() const {
+    if (taker_ == nullptr || !taker_->affinity || !taker_->has_usable_backend()) return;
+    for (const core::Backend& each : taker_->backends) {
+      if (each.weight == 0) continue;  // no rule names its list
+      PacketView packet = first_of(key_);
+      packet.in_list = [list = affinity_list(*taker_, each)](const Recent& match) {
+        return match.list == list;
+      };
+      const PacketWay way = walk(TableName::nat, BuiltIn::output, packet);
+      const Target* target = verdict_of(way);
+      ASSERT_NE(target, nullptr);
+      const std::uint16_t port = each.port != taker_->port ? each.port : std::uint16_t{0};
+      EXPECT_EQ(*target, (Target{Dnat{each.address, port}}));
+    }
   }
 
   void check_binding() const {

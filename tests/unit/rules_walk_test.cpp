@@ -116,6 +116,20 @@ TEST(Walk, AsksConntrackAsTheKernelDoes) {
   }
 }
 
+TEST(Walk, EntersAClientAlwaysAndFindsItWhereTheListHasIt) {
+  const Recent ask{"some", 32, Recent::Act::ask, 10};
+  const RuleSet rules = one_table(
+      {{"NFSTEER", {rule(kFirst, {ask}), rule(kSecond, {Recent{"other", 32, Recent::Act::enter, 0}})}}});
+  PacketView packet = first_of(kWeb);
+  const auto target = [&] {
+    const PacketWay way = walk_rules(rules, kNat, BuiltIn::output, packet);
+    return *way.target_of(way.ends.at(0));
+  };
+  EXPECT_EQ(target(), Target{kSecond}) << "who asks nobody knows nobody";
+  packet.in_list = [&](const Recent& match) { return match == ask; };
+  EXPECT_EQ(target(), Target{kFirst});
+}
+
 TEST(Bpf, TheHeadOfAPacketIsWhatProgramsLookAt) {
   EXPECT_EQ(head_of(kWeb), (std::vector<std::uint8_t>{0x45, 0, 0, 0,  0,  0, 0, 0,  0,    6,    0, 0,
                                                       10,   0, 0, 10, 10, 0, 0, 40, 0x9c, 0x40, 0, 80}));

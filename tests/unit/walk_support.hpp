@@ -24,7 +24,7 @@ inline core::FlowKey flow(std::string_view source, std::uint16_t source_port, st
 }
 
 inline PacketView first_of(const core::FlowKey& key) {
-  return {key, key, Conntrack::kNew, true};
+  return {key, key, Conntrack::kNew, true, {}};
 }
 
 }  // namespace nfsteer::rules

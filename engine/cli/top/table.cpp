@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -46,9 +48,11 @@ const Kind& kind_of(Column column) {
   return *std::ranges::find(kKinds, column, &Kind::column);
 }
 
+// Of a state or a health.
 Style style_of(std::string_view state) {
   if (state == "down") return Style::alarm;
-  return state == "active" || state == "standby" ? Style::plain : Style::warning;
+  constexpr std::array<std::string_view, 4> kCalm{"active", "standby", "up", ""};
+  return std::ranges::find(kCalm, state) != kCalm.end() ? Style::plain : Style::warning;
 }
 
 std::string description(const ServiceSample& service) {
@@ -187,17 +191,14 @@ void Table::place(std::size_t missing, std::size_t spare) {
 }
 
 std::string Table::heading() const {
-  Line line(options_.width, options_.styled);
+  Line words(options_.width, false);
   for (const PlacedColumn& each : columns_) {
-    Cell cell{std::string(kind_of(each.column).heading), Style::heading};
-    if (each.column == Column::bar && options_.unicode) cell.text = "│ expected";
-    const bool is_number = kind_of(each.column).is_number;
-    line.limit(each.begin + each.width);
-    line.pad(each.begin + (is_number ? each.width - cell.text.size() : 0), Style::heading);
-    line.add(cell.text, Style::heading);
+    std::string text(kind_of(each.column).heading);
+    if (each.column == Column::bar && options_.unicode) text = "│ expected";
+    put(words, each, {std::move(text)});
   }
-  line.limit(options_.width).pad(options_.width, Style::heading);
-  return line.text();
+  words.limit(options_.width).pad(options_.width);
+  return Line(options_.width, options_.styled).add(words.text(), Style::heading).text();
 }
 
 std::string Table::service(const ServiceSample& service, const ServiceRates& rates, bool followed) const {

@@ -60,8 +60,6 @@ class Table {
   std::string backend(const BackendSample& backend, const BackendRates& rates, double whole,
                       bool followed) const;
 
-  const std::vector<PlacedColumn>& columns() const { return columns_; }
-
  private:
   void place(std::size_t missing, std::size_t spare);
 

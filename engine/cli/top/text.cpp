@@ -127,8 +127,8 @@ Line& Line::add(std::string_view text, Style style) {
   return *this;
 }
 
-Line& Line::pad(std::size_t column, Style style) {
-  return columns_ < column ? add(std::string(std::min(column, width_) - columns_, ' '), style) : *this;
+Line& Line::pad(std::size_t column) {
+  return columns_ < column ? add(std::string(std::min(column, width_) - columns_, ' ')) : *this;
 }
 
 Line& Line::limit(std::size_t column) {

@@ -39,7 +39,7 @@ class Line {
   // Ends at column `end` with the text, after blanks.
   Line& add_right(std::string_view text, std::size_t end, Style style = Style::plain);
   // Blanks up to `column`.
-  Line& pad(std::size_t column, Style style = Style::plain);
+  Line& pad(std::size_t column);
   // What is added from now on ends before `column`.
   Line& limit(std::size_t column);
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -115,6 +116,7 @@ class SignalsBlocked {
 
 tl::expected<ChildProcess, boost::system::error_code> ChildProcess::start(
     const std::vector<std::string>& command, const std::vector<std::string>& environment) {
+  assert(!command.empty());
   const auto arguments = pointers(command);
   const auto variables = pointers(environment);
   constexpr std::uint32_t kToChangeUser = 1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_KILL;

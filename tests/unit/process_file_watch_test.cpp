@@ -13,9 +13,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "control/file_watch.hpp"
+#include "process/file_watch.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 namespace fs = std::filesystem;
@@ -219,4 +219,4 @@ TEST_F(FileWatchTest, LookupsFollowLinksAndEndAtALoop) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

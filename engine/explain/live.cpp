@@ -1,4 +1,4 @@
-#include "control/explain_live.hpp"
+#include "explain/live.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 
 #include "netlink/conntrack_socket.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 namespace json = boost::json;
@@ -114,4 +114,4 @@ json::array to_json(const std::vector<LiveConnection>& connections) {
   return all;
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

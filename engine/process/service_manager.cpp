@@ -1,4 +1,4 @@
-#include "control/service_manager.hpp"
+#include "process/service_manager.hpp"
 
 #include <sys/time.h>
 #include <unistd.h>
@@ -13,9 +13,9 @@
 
 #include <fmt/format.h>
 
-#include "control/log.hpp"
+#include "process/log.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 // A manager whose queue is full gets this long; the control thread has more to do.
@@ -132,4 +132,4 @@ void ServiceManager::tell(std::string message) {
   }
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -1,7 +1,8 @@
-#include "control/explain_steps.hpp"
+#include "explain/steps.hpp"
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 
@@ -10,7 +11,7 @@
 #include "render/render.hpp"
 #include "walk/walk.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 using core::Mode;
@@ -46,13 +47,44 @@ bool is_kept(const PacketWay& way) {
          std::holds_alternative<rules::Return>(way.steps.back().rule.target);
 }
 
+// The client is in the list of the backend that had its last connection.
+bool is_remembered(const PacketWay& way) {
+  return std::ranges::any_of(way.steps, [](const rules::MatchedRule& each) {
+    return std::holds_alternative<rules::Dnat>(each.rule.target) &&
+           std::ranges::any_of(each.rule.matches, [](const rules::Match& match) {
+             const auto* recent = std::get_if<rules::Recent>(&match);
+             return recent != nullptr && recent->act == rules::Recent::Act::refresh;
+           });
+  });
+}
+
+// The rules of several ways to the same place, each once, with the sum of its probabilities.
+class RuleList {
+ public:
+  void add(AppliedRule rule) {
+    const auto [known, is_new] = index_.emplace(rule.text + '\n' + rule.note, rules_.size());
+    if (is_new) {
+      rules_.push_back(std::move(rule));
+    } else {
+      double& probability = rules_[known->second].probability;
+      probability = std::min(1.0, probability + rule.probability);  // sums round
+    }
+  }
+  std::vector<AppliedRule> take() && { return std::move(rules_); }
+
+ private:
+  std::vector<AppliedRule> rules_;
+  std::unordered_map<std::string, std::size_t> index_;
+};
+
 class Steps {
  public:
-  Steps(const Explanation& explanation, const rules::RuleSet& rules)
+  Steps(const Explanation& explanation, const rules::RuleSet& rules, const ClientMemory& memory)
       : explanation_(explanation),
         service_(*explanation.service),
         flow_(explanation.question.flow),
         rules_(rules),
+        memory_(memory),
         entry_(explanation.question.from_this_host ? BuiltIn::output : BuiltIn::prerouting),
         has_backend_(explanation.no_backend.empty()) {}
 
@@ -74,40 +106,39 @@ class Steps {
   PacketWay walk(TableName table, BuiltIn hook, const PacketView& packet) const {
     return walk_rules(rules_, {flow_.family, table}, hook, packet);
   }
-  PacketView first_packet() const { return {flow_, flow_, Conntrack::kNew, true}; }
+  PacketView packet(std::uint8_t states) const {
+    PacketView view{flow_, flow_, states, true, {}};
+    if (memory_.in_list)
+      view.in_list = [this](const rules::Recent& match) {
+        return memory_.in_list(match, flow_.source_address());
+      };
+    return view;
+  }
+  PacketView first_packet() const { return packet(Conntrack::kNew); }
 
   // As the engine, or the ladder, has left it.
   PacketView translated(const BackendChance& to, std::uint8_t states) const {
-    PacketView packet{flow_, flow_, states, true};
-    packet.now.destination = {};
-    std::ranges::copy(to.backend.address.bytes(), packet.now.destination.begin());
-    packet.now.destination_port = to.port;
-    return packet;
+    PacketView view = packet(states);
+    view.now.destination = {};
+    std::ranges::copy(to.backend.address.bytes(), view.now.destination.begin());
+    view.now.destination_port = to.port;
+    return view;
   }
 
   static std::string place_of(TableName table, BuiltIn hook) {
     return fmt::format("{} {}", to_string(table), to_string(hook));
   }
 
-  // Adds the rules that are not there yet, and its share of those that are.
-  void add_rules(PacketStep& step, const PacketWay& way, double share = 1) const {
-    for (const rules::MatchedRule& each : way.steps) {
-      std::string text = rules::render(each.chain, each.rule, flow_.family);
-      const auto known = std::ranges::find_if(step.rules, [&](const AppliedRule& rule) {
-        return rule.text == text && rule.note == note_on(each.rule);
-      });
-      if (known != step.rules.end()) {
-        known->probability = std::min(1.0, known->probability + each.probability * share);  // sums round
-      } else {
-        step.rules.push_back({std::move(text), each.probability * share, note_on(each.rule)});
-      }
-    }
+  void append_rules(RuleList& list, const PacketWay& way, double share = 1) const {
+    for (const rules::MatchedRule& each : way.steps)
+      list.add(
+          {rules::render(each.chain, each.rule, flow_.family), each.probability * share, note_on(each.rule)});
   }
 
   PacketStep& add(std::string place, std::string text, const PacketWay& way = {}) {
-    PacketStep& step = steps_.emplace_back(PacketStep{std::move(place), std::move(text), false, {}});
-    add_rules(step, way);
-    return step;
+    RuleList rules;
+    append_rules(rules, way);
+    return steps_.emplace_back(PacketStep{std::move(place), std::move(text), false, std::move(rules).take()});
   }
 
   static std::string queues_text(const rules::Nfqueue& to) {
@@ -152,45 +183,47 @@ class Steps {
         service_.policy, what);
   }
 
-  // One rule for each port that the chosen backend may listen on.
+  // One rule for each port that the chosen backend may listen on; with affinity, one for each backend.
   void add_binding() {
-    std::map<std::uint16_t, std::pair<const BackendChance*, double>> by_port;
-    const auto count = [&](const BackendChance& each, double probability) {
-      auto& [backend, sum] = by_port[each.port];
+    using Key = std::pair<std::size_t, std::uint16_t>;
+    std::map<Key, std::pair<const BackendChance*, double>> bound;
+    const auto count = [&](std::size_t index, double probability) {
+      const BackendChance& each = explanation_.backends[index];
+      auto& [backend, sum] = bound[{service_.affinity ? index : 0, each.port}];
       backend = &each;
       sum += probability;
     };
     if (const auto& choice = explanation_.choice) {
-      count(explanation_.backends[choice->backend], 1);
+      count(choice->backend, 1);
     } else {
-      for (const BackendChance& each : explanation_.backends)
-        if (each.effective_weight > 0) count(each, each.probability);
+      for (std::size_t i = 0; i < explanation_.backends.size(); ++i)
+        if (explanation_.backends[i].effective_weight > 0) count(i, explanation_.backends[i].probability);
     }
-    PacketStep step{
-        place_of(TableName::nat, entry_),
-        fmt::format(
-            "opened to {}, the packet carries a backend's address now: NETMAP has conntrack translate "
-            "the connection to it",
-            destination_text(flow_)),
-        false,
-        {}};
-    for (const auto& [port, backend] : by_port)
-      add_rules(step, walk(TableName::nat, entry_, translated(*backend.first, Conntrack::kNew)),
-                backend.second);
-    steps_.push_back(std::move(step));
+    RuleList rules;
+    for (const auto& [key, backend] : bound)
+      append_rules(rules, walk(TableName::nat, entry_, translated(*backend.first, Conntrack::kNew)),
+                   backend.second);
+    steps_.push_back(
+        {place_of(TableName::nat, entry_),
+         fmt::format("opened to {}, the packet carries a backend's address now: NETMAP has conntrack "
+                     "translate the connection to it",
+                     destination_text(flow_)),
+         false, std::move(rules).take()});
   }
 
   void add_ladder() {
     const PacketWay way = walk(TableName::nat, entry_, first_packet());
     if (verdict_of<rules::Dnat>(way) == nullptr) return;
-    PacketStep& step =
-        add(place_of(TableName::nat, entry_),
-            is_queued_
-                ? "if no engine has seen the packet (none runs, or the queue was full), it still carries the "
-                  "VIP: the ladder chooses by weighted chance"
-                : "the ladder chooses by weighted chance, and conntrack translates the connection to that "
-                  "backend",
-            way);
+    const std::string what =
+        is_remembered(way)
+            ? "affinity: the kernel has the client in the list of a backend, and it goes there again"
+            : "the ladder chooses by weighted chance";
+    PacketStep& step = add(place_of(TableName::nat, entry_),
+                           is_queued_ ? "if no engine has seen the packet (none runs, or the queue was "
+                                        "full), it still carries the VIP: " +
+                                            what
+                                      : what + "; conntrack translates the connection to that backend",
+                           way);
     step.otherwise = is_queued_;
   }
 
@@ -236,9 +269,8 @@ class Steps {
   }
 
   void add_later_packets() {
-    PacketView packet = first_packet();
-    packet.states = Conntrack::kEstablished | Conntrack::kDnat;
-    const PacketWay way = walk(TableName::mangle, entry_, packet);
+    const PacketView later = packet(Conntrack::kEstablished | Conntrack::kDnat);
+    const PacketWay way = walk(TableName::mangle, entry_, later);
     if (const auto* queue = verdict_of<rules::Nfqueue>(way)) {
       const char* what = service_.mode == Mode::rewrite
                              ? "each waits there for the engine, which rewrites it"
@@ -255,6 +287,7 @@ class Steps {
   const core::Service& service_;
   const core::FlowKey& flow_;
   const rules::RuleSet& rules_;
+  const ClientMemory& memory_;
   BuiltIn entry_;
   bool has_backend_;
   bool is_queued_ = false;
@@ -263,8 +296,9 @@ class Steps {
 
 }  // namespace
 
-std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::RuleSet& rules) {
-  return Steps(explanation, rules).all();
+std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::RuleSet& rules,
+                                 const ClientMemory& memory) {
+  return Steps(explanation, rules, memory).all();
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

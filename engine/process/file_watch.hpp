@@ -26,7 +26,7 @@
 
 #include "core/result.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 // A name that is looked up in a folder; the folder is absolute and free of links.
 struct Lookup {
@@ -76,4 +76,4 @@ class FileWatch {
   alignas(8) char events_[4096];
 };
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

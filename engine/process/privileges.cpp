@@ -1,10 +1,10 @@
-#include "control/privileges.hpp"
+#include "process/privileges.hpp"
 
 #include <cap-ng.h>
 
 #include <string>
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 core::Result<void> check_privileges() {
   capng_get_caps_process();
@@ -17,4 +17,4 @@ core::Result<void> check_privileges() {
                             "run it as root, or in a container with NET_ADMIN and NET_RAW added");
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -1,11 +1,11 @@
-#include "control/watchdog.hpp"
+#include "process/watchdog.hpp"
 
 #include <algorithm>
 #include <utility>
 
 #include <spdlog/spdlog.h>
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 std::optional<ProgressMonitor::Stall> ProgressMonitor::observe(std::span<const std::uint64_t> counts,
                                                                Clock::time_point now) {
@@ -52,4 +52,4 @@ void Watchdog::wait(std::chrono::microseconds time) {
   });
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

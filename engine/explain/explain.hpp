@@ -17,7 +17,7 @@
 #include "core/service.hpp"
 #include "plan/rule_set.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 
 struct ExplainQuestion {
   core::FlowKey flow;           // of a new connection's first packet; ICMP: an echo request, source_port 0
@@ -30,9 +30,14 @@ struct CertainChoice {
   std::size_t backend = 0;  // index into Service::backends
   std::string reason;       // "affinity: ..."
 };
-// What is known of the service's next choice for this flow; nothing: it is open.
-using AskCertainChoice =
-    std::function<std::optional<CertainChoice>(const core::Service&, const core::FlowKey&)>;
+
+// What is remembered of clients, for services with affinity. An empty function knows nothing.
+struct ClientMemory {
+  // The engine's choice for this flow; nothing: it is open. Asked with the effective service.
+  std::function<std::optional<CertainChoice>(const core::Service&, const core::FlowKey&)> choice;
+  // Whether the client is in the list of the match, seen as lately as it asks for.
+  std::function<bool(const rules::Recent&, const core::IpAddress& client)> in_list;
+};
 
 // A service on the VIP in question.
 struct ServiceCandidate {
@@ -83,7 +88,7 @@ struct Explanation {
 // `availability` leaves them.
 Explanation explain(const ExplainQuestion& question, const std::vector<core::Service>& services,
                     const std::vector<core::Availability>& availability, const rules::RuleSet& rules,
-                    const AskCertainChoice& certain = {});
+                    const ClientMemory& memory = {});
 
 // GET /v1/explain answers this.
 boost::json::value to_json(const Explanation& explanation);
@@ -95,4 +100,4 @@ std::string destination_text(const core::FlowKey& flow);
 std::string protocol_text(const core::FlowKey& flow);
 bool is_icmp(const core::FlowKey& flow);
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

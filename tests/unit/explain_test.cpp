@@ -1,5 +1,7 @@
 // What is said of a connection: which service, which backend, which steps. The rules that explanations name
 // are planned ones; that plans are right is the matter of rules_walk_test.cpp.
+#include "explain/explain.hpp"
+
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -13,11 +15,10 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 
 #include "config_support.hpp"
-#include "control/explain.hpp"
-#include "control/explain_live.hpp"
+#include "explain/live.hpp"
 #include "plan/plan.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 using core::AdminState;
@@ -53,7 +54,7 @@ class World {
       conditions.emplace_back(each.backends.size());
   }
 
-  Explanation explain(const core::FlowKey& key, const AskCertainChoice& certain = {}) const {
+  Explanation explain(const core::FlowKey& key, const ClientMemory& memory = {}) const {
     std::vector<core::Availability> availability;
     std::vector<Service> effective = services;
     for (std::size_t i = 0; i < services.size(); ++i) {
@@ -61,7 +62,7 @@ class World {
       effective[i].backends = availability[i].backends;
     }
     const rules::RuleSet planned = rules::plan(effective, {0, 2}, {});
-    return control::explain({key, from_this_host, to_this_host}, services, availability, planned, certain);
+    return explain::explain({key, from_this_host, to_this_host}, services, availability, planned, memory);
   }
 
   std::vector<Service> services;
@@ -198,27 +199,51 @@ TEST(Explain, PanicAndBackupsInUseAreSaid) {
   EXPECT_THAT(probabilities(backup), ElementsAre(1, 0));
 }
 
-TEST(Explain, ACertainChoiceIsTheEnginesAndLeavesTheLadderAlone) {
+TEST(Explain, ARememberedClientGoesWhereItWent) {
   World world(
       "[{name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20, '10.0.0.21:8080', '10.0.0.22:8081']}]");
   world.services[0].affinity = core::Affinity{};
-  const Explanation explanation = world.explain(
-      kWeb, [](const Service& service, const core::FlowKey& key) -> std::optional<CertainChoice> {
-        EXPECT_EQ(service.name, "web");
-        EXPECT_EQ(key, kWeb);
-        return CertainChoice{1, "affinity: its last connection went there"};
-      });
-  ASSERT_TRUE(explanation.choice);
-  EXPECT_EQ(explanation.choice->backend, 1U);
-  EXPECT_THAT(explanation.notes, ElementsAre(HasSubstr("affinity: a client (/32)")));
-  EXPECT_THAT(explanation.steps[1].text, HasSubstr("it chooses 10.0.0.21:8080 (affinity: its last"));
-  // Of the three NETMAP rules the one for that port; of the ladder all three.
-  EXPECT_THAT(explanation.steps[2].rules.back().text, HasSubstr("--dport 8080"));
-  EXPECT_EQ(explanation.steps[2].rules.size(), 2U);
+  ClientMemory memory;
+  memory.choice = [](const Service& service, const core::FlowKey& key) -> std::optional<CertainChoice> {
+    EXPECT_EQ(service.name, "web");
+    EXPECT_EQ(key, kWeb);
+    return CertainChoice{1, "affinity: its last connection went there"};
+  };
+  const Explanation unlisted = world.explain(kWeb, memory);
+  ASSERT_TRUE(unlisted.choice);
+  EXPECT_EQ(unlisted.choice->backend, 1U);
+  EXPECT_THAT(unlisted.notes, ElementsAre(HasSubstr("affinity: a client (/32)")));
+  EXPECT_THAT(unlisted.steps[1].text, HasSubstr("it chooses 10.0.0.21:8080 (affinity: its last"));
+  const auto dnats = [](const PacketStep& step) {
+    return std::ranges::count_if(
+        step.rules, [](const AppliedRule& each) { return each.text.find("DNAT") != std::string::npos; });
+  };
+  EXPECT_THAT(unlisted.steps[2].rules.back().text, HasSubstr("-d 10.0.0.21/32"));
   EXPECT_EQ(std::ranges::count_if(
-                explanation.steps[3].rules,
-                [](const AppliedRule& each) { return each.text.find("DNAT") != std::string::npos; }),
-            3);
+                unlisted.steps[2].rules,
+                [](const AppliedRule& each) { return each.text.find("NETMAP") != std::string::npos; }),
+            1);
+  EXPECT_EQ(dnats(unlisted.steps[3]), 3) << "the kernel does not know the client";
+
+  memory.in_list = [](const rules::Recent& match, const core::IpAddress& client) {
+    EXPECT_EQ(client, kWeb.source_address());
+    return match.list.find("10.0.0.21") != std::string::npos;
+  };
+  const Explanation listed = world.explain(kWeb, memory);
+  EXPECT_EQ(dnats(listed.steps[3]), 1);
+  EXPECT_THAT(listed.steps[3].rules.back().text, HasSubstr("--to-destination 10.0.0.21:8080"));
+  EXPECT_THAT(listed.steps[3].text, HasSubstr("affinity: the kernel has the client in the list"));
+}
+
+TEST(Explain, WithAffinityEachBackendHasItsBindingRule) {
+  World world("[{name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20, '10.0.0.21,weight=3']}]");
+  world.services[0].affinity = core::Affinity{};
+  const Explanation explanation = world.explain(kWeb);
+  EXPECT_FALSE(explanation.choice);
+  std::vector<double> shares;
+  for (const AppliedRule& each : explanation.steps[2].rules)
+    if (each.text.find("NETMAP") != std::string::npos) shares.push_back(each.probability);
+  EXPECT_THAT(shares, ElementsAre(0.25, 0.75));
 }
 
 TEST(Explain, StepsOfEachModeInThePacketsOrder) {
@@ -385,4 +410,4 @@ TEST(ExplainLive, JsonTellsStateAndIdentifier) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

@@ -1,9 +1,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include "control/explain.hpp"
+#include "explain/explain.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 namespace json = boost::json;
@@ -78,4 +78,4 @@ json::value to_json(const Explanation& explanation) {
   return answer;
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

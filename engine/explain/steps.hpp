@@ -4,12 +4,13 @@
 
 #include <vector>
 
-#include "control/explain.hpp"
+#include "explain/explain.hpp"
 #include "plan/rule_set.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 
 // `explanation` has its service, backends and choice already.
-std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::RuleSet& rules);
+std::vector<PacketStep> steps_of(const Explanation& explanation, const rules::RuleSet& rules,
+                                 const ClientMemory& memory);
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

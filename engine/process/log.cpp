@@ -1,4 +1,4 @@
-#include "control/log.hpp"
+#include "process/log.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 using spdlog::details::log_msg;
@@ -138,8 +138,8 @@ class JsonFormatter final : public spdlog::formatter {
 
 }  // namespace
 
-std::unique_ptr<spdlog::formatter> make_log_formatter(LogFormat format, bool to_journal) {
-  if (format == LogFormat::json) return std::make_unique<JsonFormatter>();
+std::unique_ptr<spdlog::formatter> make_log_formatter(config::LogFormat format, bool to_journal) {
+  if (format == config::LogFormat::json) return std::make_unique<JsonFormatter>();
   if (to_journal) return std::make_unique<JournalFormatter>();
   return std::make_unique<TextFormatter>();
 }
@@ -151,7 +151,7 @@ bool stderr_is_journal() {
   return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
-LimitedSink::LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, RateLimit limit, Now now)
+LimitedSink::LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, core::RateLimit limit, Now now)
     : inner_(std::move(inner)), limit_(limit), now_(std::move(now)) {}
 
 LimitedSink::~LimitedSink() {
@@ -189,7 +189,7 @@ void LimitedSink::set_formatter_(std::unique_ptr<spdlog::formatter> formatter) {
 
 Log::Log(const LogOptions& options) {
   auto lines = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  auto limited = std::make_shared<LimitedSink>(std::move(lines), RateLimit(kBurst, kPer));
+  auto limited = std::make_shared<LimitedSink>(std::move(lines), core::RateLimit(kBurst, kPer));
   limited->set_formatter(make_log_formatter(options.format, stderr_is_journal()));
   auto logger = std::make_shared<spdlog::logger>("nfsteer", std::move(limited));
   logger->set_level(options.level);
@@ -213,4 +213,4 @@ void log_of_site(const char* site, spdlog::level::level_enum level, std::string_
   log_with_extra({site, nullptr}, level, message);
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

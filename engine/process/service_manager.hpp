@@ -16,7 +16,7 @@
 
 #include "core/result.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 class ServiceManager {
  public:
@@ -49,4 +49,4 @@ class ServiceManager {
   std::optional<std::chrono::microseconds> watchdog_;
 };
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -1,4 +1,4 @@
-#include "control/file_watch.hpp"
+#include "process/file_watch.hpp"
 
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -18,9 +18,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "control/log.hpp"
+#include "process/log.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 namespace fs = std::filesystem;
@@ -187,4 +187,4 @@ core::Result<void> FileWatch::watch_folders() {
   return core::system_error(path_, "the way to it changes faster than it can be watched");
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

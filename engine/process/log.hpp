@@ -9,6 +9,7 @@
 // text leaves them out. Control characters are escaped in either form, so that a line is always one message.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,19 +24,18 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
-#include "control/rate_limit.hpp"
+#include "config/engine_settings.hpp"
+#include "core/rate_limit.hpp"
 
-namespace nfsteer::control {
-
-enum class LogFormat : std::uint8_t { text, json };
+namespace nfsteer::process {
 
 struct LogOptions {
   spdlog::level::level_enum level = spdlog::level::info;
-  LogFormat format = LogFormat::text;
+  config::LogFormat format = config::LogFormat::text;
 };
 
 // `to_journal` matters to text only.
-std::unique_ptr<spdlog::formatter> make_log_formatter(LogFormat format, bool to_journal);
+std::unique_ptr<spdlog::formatter> make_log_formatter(config::LogFormat format, bool to_journal);
 
 // Is stderr the journal's stream? It is if JOURNAL_STREAM names its device and inode (systemd.exec(5)).
 bool stderr_is_journal();
@@ -44,8 +44,9 @@ bool stderr_is_journal();
 // one line, by the next message of that site, by flush() after the window, or at the end.
 class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  using Now = std::function<RateLimit::Clock::time_point()>;
-  LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, RateLimit limit, Now now = RateLimit::Clock::now);
+  using Now = std::function<core::RateLimit::Clock::time_point()>;
+  LimitedSink(std::shared_ptr<spdlog::sinks::sink> inner, core::RateLimit limit,
+              Now now = core::RateLimit::Clock::now);
   ~LimitedSink() override;
 
  protected:
@@ -55,14 +56,14 @@ class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   struct Site {
-    RateLimit limit;
+    core::RateLimit limit;
     spdlog::level::level_enum level;  // of the last message
     std::string last;
   };
   void tell(const Site& site, std::uint64_t suppressed);
 
   std::shared_ptr<spdlog::sinks::sink> inner_;
-  RateLimit limit_;
+  core::RateLimit limit_;
   Now now_;
   std::map<std::string, Site> sites_;  // by format text
 };
@@ -93,4 +94,4 @@ void log_limited(spdlog::level::level_enum level, fmt::format_string<Args...> fo
   log_of_site(site.data(), level, fmt::format(format, std::forward<Args>(args)...));
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -7,11 +7,11 @@
 
 #include <boost/json/array.hpp>
 
-#include "control/explain.hpp"
 #include "core/result.hpp"
+#include "explain/explain.hpp"
 #include "netlink/conntrack_message.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 
 struct LiveConnection {
   netlink::Connection connection;
@@ -29,4 +29,4 @@ core::Result<std::vector<netlink::Connection>> find_connections(const core::Flow
 
 boost::json::array to_json(const std::vector<LiveConnection>& connections);
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

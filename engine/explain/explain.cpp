@@ -1,4 +1,4 @@
-#include "control/explain.hpp"
+#include "explain/explain.hpp"
 
 #include <netinet/in.h>
 
@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "control/explain_steps.hpp"
+#include "explain/steps.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::explain {
 namespace {
 
 using core::BackendState;
@@ -151,7 +151,7 @@ std::vector<std::string> notes_on(const Service& service, const core::Availabili
     notes.push_back(fmt::format("panic: less than {}% of the backends are healthy, so health does not count",
                                 service.health ? service.health->panic_threshold : 0));
   if (availability.on_backup) notes.emplace_back("the backups are used: no other backend can be");
-  if (service.affinity && service.mode != core::Mode::dnat)
+  if (service.affinity)
     notes.push_back(
         fmt::format("affinity: a client (/{}) goes where its last connection went, for {} s after it",
                     service.vip.is_v4() ? service.affinity->ipv4_prefix : service.affinity->ipv6_prefix,
@@ -163,7 +163,7 @@ std::vector<std::string> notes_on(const Service& service, const core::Availabili
 
 Explanation explain(const ExplainQuestion& question, const std::vector<Service>& services,
                     const std::vector<core::Availability>& availability, const rules::RuleSet& rules,
-                    const AskCertainChoice& certain) {
+                    const ClientMemory& memory) {
   assert(availability.size() == services.size());
   Explanation result;
   result.question = question;
@@ -185,8 +185,12 @@ Explanation explain(const ExplainQuestion& question, const std::vector<Service>&
   if (std::ranges::none_of(result.backends, [](const auto& each) { return each.effective_weight > 0; }))
     result.no_backend = meaning_of(service.on_no_backend);
   result.choice = only_backend(result.backends);
-  if (!result.choice && certain) result.choice = certain(service, question.flow);
-  result.steps = steps_of(result, rules);
+  if (!result.choice && memory.choice && service.affinity) {
+    Service effective = service;
+    effective.backends = availability[taker].backends;
+    result.choice = memory.choice(effective, question.flow);
+  }
+  result.steps = steps_of(result, rules, memory);
   return result;
 }
 
@@ -208,4 +212,4 @@ std::string destination_text(const core::FlowKey& flow) {
   return core::endpoint_text(flow.destination_address(), flow.destination_port);
 }
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::explain

@@ -19,56 +19,19 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
-#include "control/log.hpp"
-#include "control/rate_limit.hpp"
+#include "core/rate_limit.hpp"
+#include "process/log.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 using namespace std::chrono_literals;
+using config::LogFormat;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
-using Time = RateLimit::Clock::time_point;
-
-TEST(RateLimitTest, ABurstPassesAndTheRestIsCounted) {
-  RateLimit limit(3, 60s);
-  const Time now;
-  for (int i = 0; i < 3; ++i)
-    EXPECT_TRUE(limit.allow(now)) << i;
-  for (int i = 0; i < 7; ++i)
-    EXPECT_FALSE(limit.allow(now + 59s)) << i;
-  EXPECT_EQ(limit.take_suppressed(now + 59s), 0U) << "the window is not over";
-  EXPECT_EQ(limit.take_suppressed(now + 60s), 7U);
-  EXPECT_EQ(limit.take_suppressed(now + 60s), 0U) << "each is told of once";
-}
-
-TEST(RateLimitTest, ANewWindowOpensWithTheNextMessageAfterTheOld) {
-  RateLimit limit(1, 60s);
-  const Time now;
-  EXPECT_TRUE(limit.allow(now));
-  EXPECT_FALSE(limit.allow(now + 59s));
-  EXPECT_TRUE(limit.allow(now + 90s));
-  EXPECT_FALSE(limit.allow(now + 149s));
-  EXPECT_TRUE(limit.allow(now + 150s));
-}
-
-TEST(RateLimitTest, SparseMessagesAllPass) {
-  RateLimit limit(2, 60s);
-  for (int minute = 0; minute < 100; ++minute)
-    EXPECT_TRUE(limit.allow(Time() + minute * 40s)) << minute;
-  EXPECT_EQ(limit.take_suppressed(), 0U);
-}
-
-TEST(RateLimitTest, AnEndlessFloodPassesNoMoreThanABurstPerWindow) {
-  RateLimit limit(5, 60s);
-  int passed = 0;
-  for (int second = 0; second < 600; ++second)
-    passed += limit.allow(Time() + second * 1s) ? 1 : 0;
-  EXPECT_EQ(passed, 50);
-  EXPECT_EQ(limit.take_suppressed(), 550U);
-}
+using Time = core::RateLimit::Clock::time_point;
 
 // The default logger writes to a string.
 class LogTest : public testing::Test {
@@ -83,7 +46,7 @@ class LogTest : public testing::Test {
     spdlog::set_default_logger(std::move(logger));
   }
   void write(LogFormat format, bool to_journal = false) { write_to(lines_, format, to_journal); }
-  void write_limited(RateLimit limit) {
+  void write_limited(core::RateLimit limit) {
     write_to(std::make_shared<LimitedSink>(lines_, limit, [this] { return now_; }), LogFormat::text, true);
   }
 
@@ -160,7 +123,7 @@ TEST_F(LogTest, AMessageStaysOneLineAndReadableWhateverItsBytes) {
 }
 
 TEST_F(LogTest, ASiteThatRepeatsIsHeldBackAndTheNextMessageSaysHowMany) {
-  write_limited(RateLimit(2, 60s));
+  write_limited(core::RateLimit(2, 60s));
   for (int i = 0; i < 6; ++i)
     log_limited(spdlog::level::warn, "queue {} is full", i);
   EXPECT_THAT(lines(), ElementsAre("<4>queue 0 is full", "<4>queue 1 is full"));
@@ -170,7 +133,7 @@ TEST_F(LogTest, ASiteThatRepeatsIsHeldBackAndTheNextMessageSaysHowMany) {
 }
 
 TEST_F(LogTest, SitesDoNotHoldEachOtherBack) {
-  write_limited(RateLimit(1, 60s));
+  write_limited(core::RateLimit(1, 60s));
   for (int i = 0; i < 2; ++i) {
     log_limited(spdlog::level::warn, "one {}", i);
     log_limited(spdlog::level::err, "other {}", i);
@@ -180,7 +143,7 @@ TEST_F(LogTest, SitesDoNotHoldEachOtherBack) {
 }
 
 TEST_F(LogTest, AFloodThatIsOverIsSummedUpByAFlush) {
-  write_limited(RateLimit(1, 60s));
+  write_limited(core::RateLimit(1, 60s));
   for (int i = 0; i < 4; ++i)
     log_limited(spdlog::level::err, "no descriptor left, try {}", i);
   EXPECT_THAT(lines(), ElementsAre("<3>no descriptor left, try 0"));
@@ -194,7 +157,7 @@ TEST_F(LogTest, AFloodThatIsOverIsSummedUpByAFlush) {
 }
 
 TEST_F(LogTest, TheEndSumsUpWhatIsLeft) {
-  write_limited(RateLimit(1, 60s));
+  write_limited(core::RateLimit(1, 60s));
   for (int i = 0; i < 3; ++i)
     log_limited(spdlog::level::warn, "late {}", i);
   lines();
@@ -215,4 +178,4 @@ TEST(JournalTest, StderrIsTheJournalOnlyIfTheVariableNamesIt) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -15,9 +15,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "control/service_manager.hpp"
+#include "process/service_manager.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 
 // Which worker has stood still for too long. Time is an argument.
 class ProgressMonitor {
@@ -69,4 +69,4 @@ class Watchdog {
   bool stalled_ = false;
 };
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace nfsteer::control {
+namespace nfsteer::core {
 
 class RateLimit {
  public:
@@ -32,6 +32,8 @@ class RateLimit {
     return false;
   }
 
+  // When to tell of what was suppressed: the end of the window it was in; never where nothing was.
+  Clock::time_point tell_at() const { return suppressed_ > 0 ? began_ + per_ : Clock::time_point::max(); }
   // How many were suppressed in windows that are over at `now`; each is told of once.
   std::uint64_t take_suppressed(Clock::time_point now) { return is_over(now) ? take_suppressed() : 0; }
   // The same, whether the window is over or not.
@@ -48,4 +50,4 @@ class RateLimit {
   bool open_ = false;
 };
 
-}  // namespace nfsteer::control
+}  // namespace nfsteer::core

@@ -15,10 +15,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "control/service_manager.hpp"
-#include "control/watchdog.hpp"
+#include "process/service_manager.hpp"
+#include "process/watchdog.hpp"
 
-namespace nfsteer::control {
+namespace nfsteer::process {
 namespace {
 
 using namespace std::chrono_literals;
@@ -271,4 +271,4 @@ TEST_F(WatchdogTest, WithoutAWatchdogTheWorkersAreNotAsked) {
 }
 
 }  // namespace
-}  // namespace nfsteer::control
+}  // namespace nfsteer::process
