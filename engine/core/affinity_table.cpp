@@ -35,36 +35,40 @@ std::uint64_t AffinityTable::hash_of(std::uint32_t service_slot, const Affinity&
 }
 
 std::optional<AffinityTable::View> AffinityTable::view(const Set& set, std::uint64_t hash) noexcept {
+  const std::uint64_t before = set.state.load(std::memory_order_acquire);
   View view;
-  view.version = set.version.load(std::memory_order_acquire);
-  if (view.version % 2 != 0) return std::nullopt;
-  for (std::size_t way = 0; way < kWays && !view.found; ++way) {
+  view.state = unpack_state(before);
+  bool any = false;
+  for (std::uint8_t way = 0; way < kWays && !view.found; ++way) {
+    if (view.state.claimed && view.state.way == way) continue;
     const std::uint64_t present = set.ways[way].hash.load(std::memory_order_acquire);
     const Placement placement = unpack(set.ways[way].placement.load(std::memory_order_acquire));
     view.found = present == hash;
-    if (!view.found && way > 0 && placement.seen_s >= view.placement.seen_s) continue;
+    if (!view.found && any && placement.seen_s >= view.placement.seen_s) continue;
+    any = true;
     view.way = way;
     view.placement = placement;
   }
   // The loads before acquire, so this one comes after them.
-  if (set.version.load(std::memory_order_relaxed) != view.version) return std::nullopt;
+  if (set.state.load(std::memory_order_relaxed) != before) return std::nullopt;
   return view;
 }
 
 bool AffinityTable::write(Set& set, const View& seen, std::uint64_t hash, const Placement& wanted) noexcept {
-  std::uint64_t version = seen.version;
-  if (!set.version.compare_exchange_strong(version, version + 1, std::memory_order_acq_rel)) return false;
+  std::uint64_t before = pack(seen.state);
+  const State claimed{true, seen.way, wanted.slot, client_bits(hash), seen.state.versions};
+  if (!set.state.compare_exchange_strong(before, pack(claimed), std::memory_order_acq_rel)) return false;
   Entry& entry = set.ways[seen.way];
-  // Release: nobody may see the new values under the old version.
+  // Release: who sees the new values sees the set claimed, or later.
   entry.hash.store(hash, std::memory_order_release);
   entry.placement.store(pack(wanted), std::memory_order_release);
-  set.version.store(seen.version + 2, std::memory_order_release);
+  set.state.store(pack(State{false, 0, 0, 0, seen.state.versions + 1}), std::memory_order_release);
   return true;
 }
 
 std::optional<AffinityTable::Placement> AffinityTable::find(std::uint64_t hash) const noexcept {
   const Set& set = set_of(hash);
-  for (int tries = 0; tries < kTriesMax; ++tries, pause_cpu())
+  for (int tries = 0; tries < kTriesMax; ++tries)
     if (const auto seen = view(set, hash)) return seen->found ? std::optional(seen->placement) : std::nullopt;
   return std::nullopt;
 }
@@ -74,7 +78,8 @@ void AffinityTable::refresh(std::uint64_t hash, const Placement& found, std::uin
   for (Entry& entry : set_of(hash).ways) {
     if (entry.hash.load(std::memory_order_relaxed) != hash) continue;
     std::uint64_t present = pack(found);
-    entry.placement.compare_exchange_strong(present, pack({found.slot, now_s}), std::memory_order_acq_rel);
+    entry.placement.compare_exchange_strong(present, pack(Placement{found.slot, now_s}),
+                                            std::memory_order_acq_rel);
     return;
   }
 }
@@ -86,7 +91,11 @@ AffinityTable::Placement AffinityTable::place(std::uint64_t hash, const std::opt
     const auto seen = view(set, hash);
     if (!seen) continue;
     if (seen->found && seen->placement != found) return seen->placement;
-    if (write(set, *seen, hash, wanted)) return wanted;
+    if (!seen->state.claimed) {
+      if (write(set, *seen, hash, wanted)) return wanted;
+    } else if (seen->state.client == client_bits(hash)) {
+      return {seen->state.slot, wanted.seen_s};
+    }
   }
   return wanted;
 }
@@ -95,22 +104,26 @@ void AffinityTable::learn(std::uint64_t hash, const Placement& known) noexcept {
   Set& set = set_of(hash);
   for (int tries = 0; tries < kTriesMax; ++tries, pause_cpu()) {
     const auto seen = view(set, hash);
-    if (!seen) continue;
+    if (!seen || seen->state.claimed) continue;
     if (seen->placement.seen_s >= known.seen_s || write(set, *seen, hash, known)) return;
   }
 }
 
 void AffinityTable::forget(Set& set, Entry& entry, std::uint32_t slot) noexcept {
-  for (int tries = 0; tries < kTriesMax; ++tries, pause_cpu()) {
-    std::uint64_t version = set.version.load(std::memory_order_acquire);
-    if (version % 2 != 0) continue;
-    if (!set.version.compare_exchange_strong(version, version + 1, std::memory_order_acq_rel)) continue;
+  // Until it is done: a writer that has lost its CPU will go on.
+  for (;; pause_cpu()) {
+    std::uint64_t word = set.state.load(std::memory_order_acquire);
+    State state = unpack_state(word);
+    if (state.claimed) continue;
+    state.claimed = true;
+    state.way = static_cast<std::uint8_t>(&entry - set.ways.data());
+    if (!set.state.compare_exchange_strong(word, pack(state), std::memory_order_acq_rel)) continue;
     // It may be another client's by now; none of the backend's is placed any more.
     if (unpack(entry.placement.load(std::memory_order_acquire)).slot == slot) {
       entry.hash.store(kFree, std::memory_order_release);
       entry.placement.store(0, std::memory_order_release);
     }
-    set.version.store(version + 2, std::memory_order_release);
+    set.state.store(pack(State{false, 0, 0, 0, state.versions + 1}), std::memory_order_release);
     return;
   }
 }

@@ -2,11 +2,12 @@
 // size that all workers read and write. A client it has forgotten, for want of room, is placed anew, nothing
 // worse.
 //
-// No allocation, no system call, no waiting: readers retry where a writer is at work on the same set (a
-// sequence lock per set: odd while it is written); a writer makes a set odd by compare-and-swap, which
-// succeeds only if nothing was placed there since it looked. So of two workers that place one client at the
-// same moment the second learns of the first one's choice. Whoever meets a set that stays odd, because the
-// thread that writes it has lost its CPU, goes on without the table.
+// No allocation, no system call, no waiting for a thread that has lost its CPU. Each set of entries has a
+// word of state. Who writes claims the set by compare-and-swap, which succeeds only if nothing was written
+// there since it looked, and says in that word what it is about: which entry, which client, which backend. So
+// of two workers that place one client at the same moment the second learns of the first one's choice, even
+// if that is not written yet; readers of other entries are not held up; and who wants to place another client
+// there at that very moment tries some times, and else lets it go unremembered.
 //
 // An entry keeps a client's 64-bit seeded hash, not its address: as in core/flow_cache.hpp two clients that
 // share one share a backend, which harms neither.
@@ -80,16 +81,30 @@ class AffinityTable {
     std::atomic<std::uint64_t> placement{0};  // slot above, seconds below
   };
   struct alignas(128) Set {
-    std::atomic<std::uint64_t> version{0};
+    std::atomic<std::uint64_t> state{0};
     std::array<Entry, kWays> ways;
   };
-  // A set at one moment.
-  struct View {
-    std::uint64_t version = 0;  // even
-    bool found = false;
-    std::size_t way = 0;  // of the hash looked for; where it was not found, of the one to be evicted
-    Placement placement;  // there; all zero where it is free
+
+  // A set's state, as a word: how often it was written, and what is being written now.
+  struct State {
+    bool claimed = false;
+    std::uint8_t way = 0;
+    std::uint32_t slot = 0;      // of the backend, below 2^20: core/counters.hpp has no more slots
+    std::uint16_t client = 0;    // some bits of the hash
+    std::uint32_t versions = 0;  // 24 bits
+    friend bool operator==(const State&, const State&) = default;
   };
+  static constexpr std::uint64_t pack(const State& state) {
+    return std::uint64_t{state.claimed} << 63 | std::uint64_t{state.way & 7U} << 60 |
+           std::uint64_t{state.slot & 0xfffffU} << 40 | std::uint64_t{state.client} << 24 |
+           (state.versions & 0xffffffU);
+  }
+  static constexpr State unpack_state(std::uint64_t word) {
+    return {word >> 63 != 0, static_cast<std::uint8_t>(word >> 60 & 7),
+            static_cast<std::uint32_t>(word >> 40 & 0xfffff), static_cast<std::uint16_t>(word >> 24),
+            static_cast<std::uint32_t>(word & 0xffffff)};
+  }
+  static constexpr std::uint16_t client_bits(std::uint64_t hash) { return static_cast<std::uint16_t>(hash); }
 
   static constexpr std::uint64_t pack(const Placement& placement) {
     return std::uint64_t{placement.slot} << 32 | placement.seen_s;
@@ -98,11 +113,19 @@ class AffinityTable {
     return {static_cast<std::uint32_t>(packed >> 32), static_cast<std::uint32_t>(packed)};
   }
 
+  // A set at one moment, but for the entry that is being written.
+  struct View {
+    State state;
+    bool found = false;
+    std::uint8_t way = 0;  // of the hash looked for; where it was not found, of the one to be evicted
+    Placement placement;   // there; all zero where it is free
+  };
+
   const Set& set_of(std::uint64_t hash) const noexcept { return sets_[hash >> 32 & (sets_.size() - 1)]; }
   Set& set_of(std::uint64_t hash) noexcept { return sets_[hash >> 32 & (sets_.size() - 1)]; }
-  // Nothing: the set is being written.
+  // Nothing: it has changed meanwhile.
   static std::optional<View> view(const Set& set, std::uint64_t hash) noexcept;
-  // Writes into a set as it was seen; false where it has changed since.
+  // Writes into a set as it was seen, unclaimed; false where it has changed since.
   static bool write(Set& set, const View& seen, std::uint64_t hash, const Placement& wanted) noexcept;
   static void forget(Set& set, Entry& entry, std::uint32_t slot) noexcept;
 

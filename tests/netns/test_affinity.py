@@ -27,7 +27,7 @@ FIRST = 120  # the last part of the first client's address
 
 
 def plain_ask(vip, source, port=80):
-    """The server's name, asked from an address of the client host; short of the cost of HttpConnection."""
+    """The server's name, asked from an address of the client host."""
     with socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_STREAM) as each:
         each.settimeout(12)
         each.bind((source, 0))
@@ -158,8 +158,7 @@ def test_changes_under_load_move_nobody(lab):
     engine.stop()
     engine.start()
     over.set()
-    for task in tasks:
-        assert set(task.result().values()) == {"server1", "server2"}
+    assert {name for task in tasks for name in task.result().values()} == {"server1", "server2"}
 
 
 @FAMILIES
@@ -217,7 +216,7 @@ def test_a_new_backend_does_not_inherit_the_clients_of_a_removed_one(lab, mode):
     """The new one gets the removed one's number in the engine."""
     top = lab.topology("routed", servers=3)
     engine = affine(lab, top, mode=mode, weights=(1, 1))
-    clients = Clients(top, count=40)
+    clients = Clients(top, count=70)
     of_first = [source for source, name in clients.ask().items() if name == "server1"]
     assert engine.command("backend", "remove", "web", top.backend(1)).code == 0
     assert engine.command("backend", "add", "web", top.backend(3)).code == 0
@@ -239,7 +238,7 @@ def test_a_prefix_groups_clients(lab, mode, family):
 def test_udp_clients_keep_their_backends(lab, mode):
     top = lab.topology("routed", web=False, udp=True)
     engine = affine(lab, top, mode=mode, protocol="udp", port=5000)
-    clients = Clients(top)
+    clients = Clients(top, count=24)
 
     def ask(ports):
         names = {}
@@ -296,7 +295,7 @@ def test_affinity_to_a_backends_port(lab, family):
     engine = lab.engine(top, [service("web", top.vip[family], [{"address": at, "port": 80}, {"address": at, "port": 8080},
                                                                top.backend(2, family)],
                                       protocol="tcp", port=80, affinity="client")])
-    clients = Clients(top, family)
+    clients = Clients(top, family, count=60)
     names = clients.ask(rounds=3)
     assert len(lists(top.engine_host)) == 3 and all(len(each) > 0 for each in lists(top.engine_host).values())
     engine.kill9()

@@ -160,7 +160,7 @@ TEST(AffinityTable, ThreadsAgreeOnEachClient) {
       told.insert(each[client]);
     told_apart += told.size() != 1;
   }
-  // A thread that loses its CPU in the middle of a write makes others go on without the table.
+  // While a thread that writes has lost its CPU, others cannot place further clients in that set.
   EXPECT_LE(told_apart, 4U);
 }
 
