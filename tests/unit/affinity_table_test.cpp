@@ -160,8 +160,9 @@ TEST(AffinityTable, ThreadsAgreeOnEachClient) {
       told.insert(each[client]);
     told_apart += told.size() != 1;
   }
-  // While a thread that writes has lost its CPU, others cannot place further clients in that set.
-  EXPECT_LE(told_apart, 4U);
+  // While a thread that writes has lost its CPU, others cannot place further clients in that set. How often
+  // that happens is up to the machine.
+  EXPECT_LE(told_apart, kClients / 500);
 }
 
 // Readers beside writers that evict: what is found of a client is always that client's.
