@@ -5,11 +5,11 @@
 //
 // Backends that may take no connections have no rule that names their list, so the kernel forgets it.
 //
-// Asking costs a test per backend and new connection, in chains that only the packets of such a service enter.
-// And a test costs more the more lists there are, because the kernel finds a list by comparing names one after
-// the other: 64 backends ask for some 20 us, 500 would for 4 ms. So a service of many backends has its clients
-// in lists of groups of backends as well, of which there are few: then 500 cost 40 us, at the price that the
-// kernel remembers no more clients than fit these lists.
+// Asking costs a test per backend and new connection, in chains that only the packets of such a service
+// enter. And a test costs more the more lists there are, because the kernel finds a list by comparing names
+// one after the other: 64 backends ask for some 20 us, 500 would for 4 ms. So a service of many backends has
+// its clients in lists of groups of backends as well, of which there are few: then 500 cost 40 us, at the
+// price that the kernel remembers no more clients than fit these lists.
 #pragma once
 
 #include <cstddef>
