@@ -24,7 +24,7 @@ core::SteeredService steered(core::Family family, core::Mode mode, std::uint32_t
   result.service.vip = address(family == core::Family::ipv4 ? kVip4 : kVip6);
   result.service.mode = mode;
   result.service.backends = backends(family, count);
-  result.picker = policy::build(policy::names().front(), result.service.backends);
+  result.picker = policy::build({}, {result.service.backends});
   result.slot = slot;
   for (std::uint32_t index = 0; index < count; ++index)
     result.backend_slots.push_back(slot * count + index);

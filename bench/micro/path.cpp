@@ -34,19 +34,19 @@ void add_steps(const Registry& registry) {
     registry.add("syn_parse_hash_pick_rewrite/" + std::to_string(count), [count] {
       const auto to = backends(core::Family::ipv4, count);
       const Bytes syn = sample("TCP SYN");
-      return
-          [syn, packet = syn, to, picker = policy::build(policy::names().front(), to),
-           random = core::Random(1), port = std::uint16_t{0}, source_port = parsed(syn).l4_offset]() mutable {
-            std::memcpy(packet.data(), syn.data(), syn.size());
-            core::store_be16(packet.data() + source_port, ++port);
-            core::ParsedPacket headers;
-            benchmark::DoNotOptimize(core::parse_packet(packet, packet.size(), headers));
-            benchmark::DoNotOptimize(headers.flow.hash(kSeed));
-            const auto index = picker->pick(headers.flow, to, random);
-            benchmark::DoNotOptimize(core::rewrite_destination(
-                packet, headers, to[*index].address, to[*index].port, core::ChecksumState::complete));
-            benchmark::ClobberMemory();
-          };
+      return [syn, packet = syn, to, picker = policy::build({}, {to}), random = core::Random(1),
+              port = std::uint16_t{0}, source_port = parsed(syn).l4_offset]() mutable {
+        std::memcpy(packet.data(), syn.data(), syn.size());
+        core::store_be16(packet.data() + source_port, ++port);
+        core::ParsedPacket headers;
+        benchmark::DoNotOptimize(core::parse_packet(packet, packet.size(), headers));
+        benchmark::DoNotOptimize(headers.flow.hash(kSeed));
+        core::PickContext context{random};
+        const auto index = picker->pick(headers.flow, context);
+        benchmark::DoNotOptimize(core::rewrite_destination(packet, headers, to[*index].address,
+                                                           to[*index].port, core::ChecksumState::complete));
+        benchmark::ClobberMemory();
+      };
     });
   }
 }

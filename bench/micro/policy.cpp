@@ -7,20 +7,22 @@
 namespace nfsteer::micro {
 
 void add_policies(const Registry& registry) {
-  for (const std::string_view policy : policy::names()) {
+  for (const policy::PolicyInfo& each : policy::catalogue()) {
     for (const std::uint32_t count : kBackendCounts) {
-      const std::string name = std::string(policy) + "/" + std::to_string(count);
-      registry.add("policy_pick/" + name, [policy, count] {
+      const std::string name = std::string(each.name) + "/" + std::to_string(count);
+      const core::PolicySpec spec{std::string(each.name), {}};
+      registry.add("policy_pick/" + name, [spec, count] {
         const auto to = backends(core::Family::ipv4, count);
-        return [to, picker = policy::build(policy, to), random = core::Random(1),
+        return [picker = policy::build(spec, {to}), random = core::Random(1),
                 flow = parsed(sample("TCP SYN")).flow]() mutable {
           ++flow.source_port;
-          benchmark::DoNotOptimize(picker->pick(flow, to, random));
+          core::PickContext context{random};
+          benchmark::DoNotOptimize(picker->pick(flow, context));
         };
       });
-      registry.add("policy_build/" + name, [policy, count] {
-        return [policy, to = backends(core::Family::ipv4, count)] {
-          benchmark::DoNotOptimize(policy::build(policy, to));
+      registry.add("policy_build/" + name, [spec, count] {
+        return [spec, to = backends(core::Family::ipv4, count)] {
+          benchmark::DoNotOptimize(policy::build(spec, {to}));
         };
       });
     }

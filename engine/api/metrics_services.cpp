@@ -24,7 +24,7 @@ void write_services_only(std::ostream& out, const Status& status) {
                           {"vip", core::endpoint_text(service.vip, service.port)},
                           {"protocol", std::string(core::to_string(service.protocol))},
                           {"mode", std::string(core::to_string(service.mode))},
-                          {"policy", service.policy}},
+                          {"policy", core::to_string(service.policy)}},
                          &each});
   }
   write_families<ServiceStatus>(

@@ -31,7 +31,7 @@ core::Result<std::vector<core::Service>> services_in(const json::value& answer) 
   if (!raw) return unreadable_answer();
   config::RawValue named = *raw;
   named.name = "services";
-  auto services = config::validate_services(named, policy::names());
+  auto services = config::validate_services(named);
   if (!services) return unreadable_answer();
   return services;
 }
@@ -104,7 +104,7 @@ void add_reload(CLI::App& app, Action& action) {
 }
 
 core::Result<void> show_diff(const std::string& control, const std::string& file) {
-  const auto wanted = config::load_file(file, policy::names());
+  const auto wanted = config::load_file(file);
   if (!wanted) return tl::unexpected(wanted.error());
   const auto answer = call_api(control, "GET", "/v1/services");
   if (!answer) return tl::unexpected(answer.error());

@@ -26,8 +26,7 @@ std::string one_line(std::string text) {
 }  // namespace
 
 core::Result<config::Config> ConfigFlags::load() const {
-  auto config =
-      file.empty() ? config::from_flags(service, policy::names()) : config::load_file(file, policy::names());
+  auto config = file.empty() ? config::from_flags(service) : config::load_file(file);
   if (!config) return config;
   if (auto applied = config::apply_overrides(*config, engine); !applied)
     return tl::unexpected(applied.error());
@@ -45,7 +44,9 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
       command.add_option("--protocol", service.protocol, "tcp, udp, sctp or any"),
       command.add_option("--port", service.port, "port of the VIP; default: every port"),
       command.add_option("--mode", service.mode, "dnat, connection, inspect or rewrite"),
-      command.add_option("--policy", service.policy, "balancing policy"),
+      command.add_option("--policy", service.policy,
+                         "balancing policy: NAME[,OPTION=VALUE...], PATH.so or PATH.py:CLASS"),
+      command.add_option("--shadow", service.shadow, "a policy that is asked as well, without effect"),
       command.add_flag("--masquerade", service.masquerade, "replace the client's address too"),
       command.add_option("--on-no-backend", service.on_no_backend, "reject, drop or pass"),
       command.add_option("--affinity", service.affinity,

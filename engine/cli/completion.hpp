@@ -3,7 +3,7 @@
 //
 // What a value may be:
 //   SERVICE, BACKEND   names, asked from the running engine
-//   a policy           policy::names()
+//   a policy           policy::catalogue()
 //   FILE, --config, --control   files, by the shell
 //   else               what the help text lists: "tcp, udp, sctp or any", "text (default) or json",
 //                      "keep (default): the ladder stays; remove: every rule goes"

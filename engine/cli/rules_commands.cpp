@@ -27,7 +27,7 @@ core::Result<void> print_rules(const ConfigFlags& flags) {
 }
 
 core::Result<void> check(const std::string& file) {
-  const auto config = config::load_file(file, policy::names());
+  const auto config = config::load_file(file);
   if (!config) return tl::unexpected(config.error());
   std::size_t backends = 0;
   for (const core::Service& service : config->services)

@@ -40,27 +40,26 @@ core::Result<std::string> read_file(const std::string& path) {
 
 }  // namespace
 
-core::Result<Config> load_file(const std::string& path, std::span<const std::string_view> known_policies) {
+core::Result<Config> load_file(const std::string& path) {
   const auto text = read_file(path);
   if (!text) return tl::unexpected(text.error());
-  return parse_yaml(*text, path, known_policies);
+  return parse_yaml(*text, path);
 }
 
-core::Result<Config> parse_yaml(const std::string& text, const std::string& file_name,
-                                std::span<const std::string_view> known_policies) {
+core::Result<Config> parse_yaml(const std::string& text, const std::string& file_name) {
   const auto document = read_yaml(text, file_name);
   if (!document) return tl::unexpected(document.error());
-  return validate(*document, file_name, known_policies);
+  return validate(*document, file_name);
 }
 
-core::Result<Config> from_flags(const ServiceFlags& flags, std::span<const std::string_view> known_policies) {
+core::Result<Config> from_flags(const ServiceFlags& flags) {
   if (!flags.vip)
     return core::usage_error("--vip", "not given, nor a file with -c",
                              "give --vip ADDRESS and --backend, or -c FILE");
   if (flags.backends.empty())
     return core::usage_error("--backend", "not given",
                              "give one or more --backend ADDRESS[:PORT][,weight=N]");
-  return validate(raw_from(flags), {}, known_policies);
+  return validate(raw_from(flags), {});
 }
 
 core::Result<void> apply_overrides(Config& config, const EngineFlags& flags) {

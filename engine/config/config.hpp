@@ -4,9 +4,6 @@
 // validator (config/validate.hpp) makes a Config of them. So a flag and a field of the same name mean and
 // refuse the same. Every error is the user's (core::Fault::usage) and names the first thing that is wrong:
 //   demo.yaml:12: services[0].backends[1].weight: 70000 is not a whole number from 0 to 65535; write ...
-//
-// `known_policies` are the names that a service's `policy` may have; the configuration does not know the
-// catalogue.
 #pragma once
 
 #include <cstddef>
@@ -49,6 +46,7 @@ struct ServiceFlags {
   std::optional<std::string> port;
   std::optional<std::string> mode;
   std::optional<std::string> policy;
+  std::optional<std::string> shadow;
   bool masquerade = false;
   std::optional<std::string> on_no_backend;
   std::optional<std::string> affinity;  // the short forms of a file
@@ -71,13 +69,12 @@ struct EngineFlags {
   std::optional<std::string> log_format;
 };
 
-core::Result<Config> load_file(const std::string& path, std::span<const std::string_view> known_policies);
+core::Result<Config> load_file(const std::string& path);
 
 // `file_name` is what errors call the text.
-core::Result<Config> parse_yaml(const std::string& text, const std::string& file_name,
-                                std::span<const std::string_view> known_policies);
+core::Result<Config> parse_yaml(const std::string& text, const std::string& file_name);
 
-core::Result<Config> from_flags(const ServiceFlags& flags, std::span<const std::string_view> known_policies);
+core::Result<Config> from_flags(const ServiceFlags& flags);
 
 // Flags that are given win over what `config` says. Changes nothing if it fails.
 core::Result<void> apply_overrides(Config& config, const EngineFlags& flags);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -17,13 +16,11 @@
 
 namespace nfsteer::config {
 
-using Names = std::span<const std::string_view>;
-
 // A field of a map that becomes a T: its name, and how its value gets into the T.
 template <typename T>
 struct Field {
   std::string_view name;
-  core::Result<void> (*read)(const Place& place, T& into, Names known_policies);
+  core::Result<void> (*read)(const Place& place, T& into);
 };
 
 template <typename T, typename From>
@@ -50,7 +47,7 @@ core::Result<void> require(const Place& place, std::string_view field, std::stri
 
 // The fields of the map at `place`, in the order in which they are written there.
 template <typename T, std::size_t N>
-core::Result<void> read_fields(const Place& place, const Field<T> (&fields)[N], T& into, Names known_policies,
+core::Result<void> read_fields(const Place& place, const Field<T> (&fields)[N], T& into,
                                std::string_view mend) {
   if (auto map = expect_map(place, mend); !map) return map;
   const RawValue* given[N] = {};
@@ -61,7 +58,7 @@ core::Result<void> read_fields(const Place& place, const Field<T> (&fields)[N], 
     const RawValue*& first = given[field - std::begin(fields)];
     if (first != nullptr) return place.fail_at(value, "\"" + value.name + "\" is given twice", "keep one");
     first = &value;
-    if (auto read = field->read(place.field(value), into, known_policies); !read) return read;
+    if (auto read = field->read(place.field(value), into); !read) return read;
   }
   return {};
 }

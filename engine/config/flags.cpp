@@ -40,6 +40,7 @@ RawValue raw_from(const ServiceFlags& flags) {
   add_text(service, "port", "--port", flags.port);
   add_text(service, "mode", "--mode", flags.mode);
   add_text(service, "policy", "--policy", flags.policy);
+  add_text(service, "shadow", "--shadow", flags.shadow);
   add_text(service, "masquerade", "--masquerade", flags.masquerade ? "true" : "false");
   add_text(service, "on_no_backend", "--on-no-backend", flags.on_no_backend);
   add_text(service, "affinity", "--affinity", flags.affinity);

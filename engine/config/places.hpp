@@ -18,6 +18,7 @@ class Place {
   Place(const RawValue& value, std::string_view file) : value_(&value), file_(file) {}
 
   const RawValue& value() const { return *value_; }
+  std::string_view file() const { return file_; }  // empty: the value comes from no file
 
   // The places below refer to this one: they must not outlive it.
   Place item(std::size_t index) const { return {value_->children[index], *this, index}; }

@@ -65,6 +65,21 @@ RawValue raw_of(const core::Backend& backend, const std::string& flag) {
   map.number("weight", backend.weight);
   map.text("state", core::to_string(backend.state)).is_default = backend.state == usual.state;
   map.truth("backup", backend.backup).is_default = backend.backup == usual.backup;
+  map.text("data", backend.data).is_default = backend.data.empty();
+  return map.take();
+}
+
+RawValue raw_of(const core::PolicySpec& spec, const std::string& flag, std::string_view field) {
+  MapWriter map(flag, std::string(field));
+  if (spec.options.empty()) {
+    RawValue name = map.take();
+    name.kind = Kind::text;
+    name.text = spec.name;
+    return name;
+  }
+  map.text("name", spec.name);
+  for (const core::PolicySpec::Option& each : spec.options)
+    map.text(each.name, each.value);
   return map.take();
 }
 
@@ -137,7 +152,11 @@ RawValue raw_of(const core::Service& service) {
   map.text("protocol", core::to_string(service.protocol));
   if (service.port != 0) map.number("port", service.port);
   map.text("mode", core::to_string(service.mode));
-  map.text("policy", service.policy);
+  map.add(raw_of(service.policy, flag, "policy"));
+  if (service.shadow)
+    map.add(raw_of(*service.shadow, flag, "shadow"));
+  else
+    map.text("shadow", "none").is_default = true;
   map.truth("masquerade", service.masquerade);
   map.text("on_no_backend", core::to_string(service.on_no_backend));
   map.text("on_backend_loss", core::to_string(service.on_backend_loss)).is_default =

@@ -78,13 +78,12 @@ void erase(RawValue& from, const RawValue& child) {
   from.children.erase(from.children.begin() + (&child - from.children.data()));
 }
 
-core::Result<std::vector<core::Service>> validate_services(const RawValue& list,
-                                                           std::span<const std::string_view> known_policies) {
+core::Result<std::vector<core::Service>> validate_services(const RawValue& list) {
   RawValue document;
   document.kind = RawValue::Kind::map;
   document.flag = "body";
   document.children.push_back(list);
-  auto config = validate(document, {}, known_policies);
+  auto config = validate(document, {});
   if (!config) return tl::unexpected(config.error());
   return std::move(config->services);
 }

@@ -31,7 +31,6 @@ void merge(RawValue& map, const RawValue& patch);
 void erase(RawValue& from, const RawValue& child);
 
 // What validate() says of a document's services.
-core::Result<std::vector<core::Service>> validate_services(const RawValue& list,
-                                                           std::span<const std::string_view> known_policies);
+core::Result<std::vector<core::Service>> validate_services(const RawValue& list);
 
 }  // namespace nfsteer::config

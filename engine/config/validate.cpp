@@ -10,18 +10,17 @@ namespace {
 
 using core::Result;
 
-Result<void> read_services(const Place& place, Config& config, Names known_policies) {
+Result<void> read_services(const Place& place, Config& config) {
   if (auto list = expect_list(place, kServicesMax, "write a list of services, [] for none"); !list)
     return list;
   for (std::size_t i = 0; i < place.value().children.size(); ++i)
-    if (auto read = read_service(place.item(i), config.services.emplace_back(), known_policies); !read)
-      return read;
+    if (auto read = read_service(place.item(i), config.services.emplace_back()); !read) return read;
   return check_services(place, config.services);
 }
 
 constexpr Field<Config> kDocumentFields[] = {
     {"engine",
-     [](const Place& place, Config& config, Names) -> Result<void> {
+     [](const Place& place, Config& config) -> Result<void> {
        // All its fields are optional, so all of them may be commented out.
        if (place.value().kind == RawValue::Kind::nothing) return {};
        return read_engine(place, config.engine);
@@ -31,12 +30,10 @@ constexpr Field<Config> kDocumentFields[] = {
 
 }  // namespace
 
-Result<Config> validate(const RawValue& document, std::string_view file, Names known_policies) {
+Result<Config> validate(const RawValue& document, std::string_view file) {
   const Place place(document, file);
   Config config;
-  if (auto read =
-          read_fields(place, kDocumentFields, config, known_policies, "write a map with a list of services");
-      !read)
+  if (auto read = read_fields(place, kDocumentFields, config, "write a map with a list of services"); !read)
     return tl::unexpected(read.error());
   if (auto has = require(place, "services", "add a list of services, [] for none"); !has)
     return tl::unexpected(has.error());

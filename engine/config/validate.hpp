@@ -12,8 +12,7 @@
 namespace nfsteer::config {
 
 // `file` is what errors call the source; values that carry a flag are called by it instead.
-core::Result<Config> validate(const RawValue& document, std::string_view file,
-                              std::span<const std::string_view> known_policies);
+core::Result<Config> validate(const RawValue& document, std::string_view file);
 
 // The fields of the map go on top of `base`.
 core::Result<Engine> validate_engine(const RawValue& map, std::string_view file, Engine base);

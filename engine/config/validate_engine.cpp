@@ -18,7 +18,7 @@ using core::Result;
 
 constexpr std::uint64_t kQueueNumbers = 65536;  // NFQUEUE numbers have 16 bits
 
-Result<void> read_control(const Place& place, Engine& engine, Names) {
+Result<void> read_control(const Place& place, Engine& engine) {
   const auto path = read_text(place, "write the path of the control socket");
   if (!path) return tl::unexpected(path.error());
   if (path->empty() || path->size() > kControlMax || !is_printable_ascii(*path))
@@ -28,7 +28,7 @@ Result<void> read_control(const Place& place, Engine& engine, Names) {
   return {};
 }
 
-Result<void> read_control_group(const Place& place, Engine& engine, Names) {
+Result<void> read_control_group(const Place& place, Engine& engine) {
   const std::string mend =
       fmt::format("use 1 to {} letters, digits, '.', '_' and '-', or leave it out for root's", kGroupNameMax);
   const auto name = read_text(place, mend);
@@ -56,7 +56,7 @@ std::optional<Endpoint> endpoint_of(std::string_view text) {
   return endpoint;
 }
 
-Result<void> read_listen(const Place& place, Engine& engine, Names) {
+Result<void> read_listen(const Place& place, Engine& engine) {
   constexpr std::string_view kMend =
       "write ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or a port alone for 127.0.0.1";
   const auto text = read_text(place, kMend);
@@ -69,23 +69,23 @@ Result<void> read_listen(const Place& place, Engine& engine, Names) {
 
 constexpr Field<Engine> kEngineFields[] = {
     {"queues",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(
            read_number(place, 1, core::kWorkersMax, "write how many, or leave it out for one per CPU"),
            engine.queues);
      }},
     {"queue_base",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(read_number(place, 0, kQueueNumbers - 1, "write the first queue number"),
                     engine.queue_base);
      }},
     {"queue_length",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(read_number(place, 1, kQueueLengthMax, "write how many packets a queue holds"),
                     engine.queue_length);
      }},
     {"seed",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(
            read_number(place, 0, UINT64_MAX, "write such a number, or leave it out for a random one"),
            engine.seed);
@@ -93,21 +93,20 @@ constexpr Field<Engine> kEngineFields[] = {
     {"control", read_control},
     {"control_group", read_control_group},
     {"listen", read_listen},
-    {"watch",
-     [](const Place& place, Engine& engine, Names) { return store(read_truth(place), engine.watch); }},
-    {"track_connections", [](const Place& place, Engine& engine,
-                             Names) { return store(read_truth(place), engine.track_connections); }},
+    {"watch", [](const Place& place, Engine& engine) { return store(read_truth(place), engine.watch); }},
+    {"track_connections",
+     [](const Place& place, Engine& engine) { return store(read_truth(place), engine.track_connections); }},
     {"on_stop",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(read_choice(place, {OnStop::keep, OnStop::remove}), engine.on_stop);
      }},
     {"log_level",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(read_choice(place, {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error}),
                     engine.log_level);
      }},
     {"log_format",
-     [](const Place& place, Engine& engine, Names) {
+     [](const Place& place, Engine& engine) {
        return store(read_choice(place, {LogFormat::text, LogFormat::json}), engine.log_format);
      }},
 };
@@ -119,8 +118,7 @@ std::vector<std::string_view> engine_fields() {
 }
 
 Result<void> read_engine(const Place& place, Engine& engine) {
-  if (auto read = read_fields(place, kEngineFields, engine, {}, "write a map of settings"); !read)
-    return read;
+  if (auto read = read_fields(place, kEngineFields, engine, "write a map of settings"); !read) return read;
   const std::size_t needed = core::kQueueGroups.size() * engine.workers();
   if (engine.queue_base + needed <= kQueueNumbers) return {};
   const Place field = place.field(place.value().find("queue_base") != nullptr ? "queue_base" : "queues");

@@ -43,7 +43,7 @@ bool is_visible_ascii(std::string_view text) {
 }
 
 // Of the request's line and header, which must stay one line each.
-Result<void> read_path(const Place& place, HealthCheck& check, Names) {
+Result<void> read_path(const Place& place, HealthCheck& check) {
   const std::string mend = fmt::format(
       "write it as in /healthz: a '/' first, printable ASCII without spaces, at most {} characters",
       kPathMax);
@@ -55,7 +55,7 @@ Result<void> read_path(const Place& place, HealthCheck& check, Names) {
   return {};
 }
 
-Result<void> read_host(const Place& place, HealthCheck& check, Names) {
+Result<void> read_host(const Place& place, HealthCheck& check) {
   const std::string mend = fmt::format(
       "write 1 to {} printable ASCII characters without spaces, or leave it out for the backend's address",
       kHostMax);
@@ -75,7 +75,7 @@ std::optional<std::uint16_t> status_of(std::string_view text) {
   return text.size() == 3 && is_good ? std::optional(status) : std::nullopt;
 }
 
-Result<void> read_status(const Place& place, HealthCheck& check, Names) {
+Result<void> read_status(const Place& place, HealthCheck& check) {
   constexpr std::string_view kMend = "write one status or a range from 100 to 599, as in 200 or 200-299";
   const auto text = read_text(place, kMend);
   if (!text) return tl::unexpected(text.error());
@@ -103,7 +103,7 @@ Result<std::string> read_bytes(const Place& place) {
   return *std::move(bytes);
 }
 
-Result<void> read_command(const Place& place, HealthCheck& check, Names) {
+Result<void> read_command(const Place& place, HealthCheck& check) {
   constexpr std::string_view kMend = "write [/PATH, ARGUMENT...]";
   if (auto list = expect_list(place, kWordsMax, kMend); !list) return list;
   check.command.clear();
@@ -123,12 +123,12 @@ Result<void> read_command(const Place& place, HealthCheck& check, Names) {
 
 constexpr Field<HealthCheck> kHealthFields[] = {
     {"type",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_name_of(place, type_names()).map([](std::size_t index) { return kTypes[index]; }),
                     check.type);
      }},
     {"port",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_number(place, 1, kPortMax,
                                 "write one port, or leave it out for the one that connections arrive at"),
                     check.port);
@@ -136,46 +136,44 @@ constexpr Field<HealthCheck> kHealthFields[] = {
     {"path", read_path},
     {"host", read_host},
     {"status", read_status},
-    {"send",
-     [](const Place& place, HealthCheck& check, Names) { return store(read_bytes(place), check.send); }},
-    {"expect",
-     [](const Place& place, HealthCheck& check, Names) { return store(read_bytes(place), check.expect); }},
+    {"send", [](const Place& place, HealthCheck& check) { return store(read_bytes(place), check.send); }},
+    {"expect", [](const Place& place, HealthCheck& check) { return store(read_bytes(place), check.expect); }},
     {"command", read_command},
     {"interval",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_duration(place, 100ms, 1h, "write how often to check"), check.interval);
      }},
     {"timeout",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_duration(place, 10ms, 1min, "write how long a check may take"), check.timeout);
      }},
     {"rise",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_number(place, 1, 100, "write how many good checks in a row bring a backend back"),
                     check.rise);
      }},
     {"fall",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_number(place, 1, 100, "write how many bad checks in a row take a backend out"),
                     check.fall);
      }},
     {"jitter",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_number(place, 0, 50, "write how many percent of the interval"), check.jitter);
      }},
     {"backoff_max",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_duration(place, 100ms, 24h, "write up to what the interval grows while down"),
                     check.backoff_max);
      }},
     {"passive",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_number(place, 0, 1000,
                                 "write how many connections in a row without an answer take a backend out"),
                     check.passive);
      }},
     {"panic_threshold",
-     [](const Place& place, HealthCheck& check, Names) {
+     [](const Place& place, HealthCheck& check) {
        return store(read_number(place, 0, 100, "write how many percent of the backends"),
                     check.panic_threshold);
      }},
@@ -236,7 +234,7 @@ std::vector<std::string_view> health_fields() {
   return names_of(kHealthFields);
 }
 
-Result<void> read_health(const Place& place, core::Service& service, Names) {
+Result<void> read_health(const Place& place, core::Service& service) {
   HealthCheck check;
   if (place.value().kind == RawValue::Kind::text) {
     std::vector<std::string_view> names = type_names();
@@ -248,8 +246,7 @@ Result<void> read_health(const Place& place, core::Service& service, Names) {
       return {};
     }
     check.type = kTypes[*type];
-  } else if (auto read = read_fields(place, kHealthFields, check, {}, "write a type, none, or a map");
-             !read) {
+  } else if (auto read = read_fields(place, kHealthFields, check, "write a type, none, or a map"); !read) {
     return read;
   }
   if (auto good = complete(place, check); !good) return good;

@@ -15,10 +15,13 @@ namespace nfsteer::config {
 // Fields that are not given stay as they are.
 core::Result<void> read_engine(const Place& place, Engine& engine);
 
-core::Result<void> read_service(const Place& place, core::Service& service, Names known_policies);
-core::Result<void> read_backends(const Place& place, core::Service& service, Names);
-core::Result<void> read_affinity(const Place& place, core::Service& service, Names);
-core::Result<void> read_health(const Place& place, core::Service& service, Names);
+core::Result<void> read_service(const Place& place, core::Service& service);
+core::Result<core::PolicySpec> read_policy_spec(const Place& place);
+core::Result<void> read_policy(const Place& place, core::Service& service);
+core::Result<void> read_shadow(const Place& place, core::Service& service);
+core::Result<void> read_backends(const Place& place, core::Service& service);
+core::Result<void> read_affinity(const Place& place, core::Service& service);
+core::Result<void> read_health(const Place& place, core::Service& service);
 
 // The names of the fields that each of these maps may have.
 std::vector<std::string_view> engine_fields();

@@ -24,28 +24,41 @@ using core::Result;
 using core::Service;
 using namespace std::chrono_literals;
 
+Result<void> read_backend_data(const Place& place, Backend& backend) {
+  const std::string mend =
+      fmt::format("write up to {} bytes for the policy, on one line", core::kBackendDataMax);
+  const auto text = read_text(place, mend);
+  if (!text) return tl::unexpected(text.error());
+  if (text->size() > core::kBackendDataMax)
+    return place.fail(fmt::format("{} has {} bytes", quoted(*text), text->size()), mend);
+  if (one_line(*text) != *text)
+    return place.fail(fmt::format("{} has control characters", quoted(*text)), mend);
+  backend.data = *text;
+  return {};
+}
+
 constexpr Field<Backend> kBackendFields[] = {
     {"address",
-     [](const Place& place, Backend& backend, Names) { return store(read_address(place), backend.address); }},
+     [](const Place& place, Backend& backend) { return store(read_address(place), backend.address); }},
     {"port",
-     [](const Place& place, Backend& backend, Names) {
+     [](const Place& place, Backend& backend) {
        return store(read_number(place, 1, kPortMax,
                                 "write one port, or leave it out for the one that the client asked for"),
                     backend.port);
      }},
     {"weight",
-     [](const Place& place, Backend& backend, Names) {
+     [](const Place& place, Backend& backend) {
        return store(
            read_number(place, 0, core::kWeightMax, "write the share of new connections as such a number"),
            backend.weight);
      }},
     {"state",
-     [](const Place& place, Backend& backend, Names) {
+     [](const Place& place, Backend& backend) {
        return store(read_choice(place, {AdminState::active, AdminState::drain, AdminState::maintenance}),
                     backend.state);
      }},
-    {"backup",
-     [](const Place& place, Backend& backend, Names) { return store(read_truth(place), backend.backup); }},
+    {"backup", [](const Place& place, Backend& backend) { return store(read_truth(place), backend.backup); }},
+    {"data", read_backend_data},
 };
 
 Result<Backend> read_backend(const Place& place) {
@@ -57,13 +70,13 @@ Result<Backend> read_backend(const Place& place) {
     return read_backend(place.instead(*expanded));
   }
   Backend backend;
-  if (auto read = read_fields(place, kBackendFields, backend, {}, kMend); !read)
+  if (auto read = read_fields(place, kBackendFields, backend, kMend); !read)
     return tl::unexpected(read.error());
   if (auto has = require(place, "address", "add address: ADDRESS"); !has) return tl::unexpected(has.error());
   return backend;
 }
 
-Result<void> read_service_name(const Place& place, Service& service, Names) {
+Result<void> read_service_name(const Place& place, Service& service) {
   const std::string mend =
       fmt::format("use 1 to {} letters, digits, '.', '_' and '-', a letter or digit first", kServiceNameMax);
   const auto text = read_text(place, mend);
@@ -78,43 +91,36 @@ Result<void> read_service_name(const Place& place, Service& service, Names) {
 
 constexpr Field<Service> kServiceFields[] = {
     {"name", read_service_name},
-    {"vip",
-     [](const Place& place, Service& service, Names) { return store(read_address(place), service.vip); }},
+    {"vip", [](const Place& place, Service& service) { return store(read_address(place), service.vip); }},
     {"protocol",
-     [](const Place& place, Service& service, Names) {
+     [](const Place& place, Service& service) {
        return store(read_choice(place, {Protocol::tcp, Protocol::udp, Protocol::sctp, Protocol::any}),
                     service.protocol);
      }},
     {"port",
-     [](const Place& place, Service& service, Names) {
+     [](const Place& place, Service& service) {
        return store(read_number(place, 1, kPortMax, "write one port, or leave it out for all"), service.port);
      }},
     {"mode",
-     [](const Place& place, Service& service, Names) {
+     [](const Place& place, Service& service) {
        return store(read_choice(place, {Mode::dnat, Mode::connection, Mode::inspect, Mode::rewrite}),
                     service.mode);
      }},
-    {"policy",
-     [](const Place& place, Service& service, Names known_policies) {
-       return store(
-           read_name_of(place, {known_policies.begin(), known_policies.end()}).map([&](std::size_t index) {
-             return known_policies[index];
-           }),
-           service.policy);
-     }},
-    {"masquerade", [](const Place& place, Service& service,
-                      Names) { return store(read_truth(place), service.masquerade); }},
+    {"policy", read_policy},
+    {"shadow", read_shadow},
+    {"masquerade",
+     [](const Place& place, Service& service) { return store(read_truth(place), service.masquerade); }},
     {"on_no_backend",
-     [](const Place& place, Service& service, Names) {
+     [](const Place& place, Service& service) {
        return store(read_choice(place, {OnNoBackend::reject, OnNoBackend::drop, OnNoBackend::pass}),
                     service.on_no_backend);
      }},
     {"on_backend_loss",
-     [](const Place& place, Service& service, Names) {
+     [](const Place& place, Service& service) {
        return store(read_choice(place, {OnBackendLoss::keep, OnBackendLoss::reset}), service.on_backend_loss);
      }},
     {"slow_start",
-     [](const Place& place, Service& service, Names) {
+     [](const Place& place, Service& service) {
        return store(read_seconds(place, 0s, 1h, "write for how long a backend that comes takes less"),
                     service.slow_start);
      }},
@@ -133,7 +139,7 @@ std::vector<std::string_view> backend_fields() {
   return names_of(kBackendFields);
 }
 
-Result<void> read_backends(const Place& place, Service& service, Names) {
+Result<void> read_backends(const Place& place, Service& service) {
   if (auto list = expect_list(place, kBackendsMax, "write a list of backends, [] for none"); !list)
     return list;
   for (std::size_t i = 0; i < place.value().children.size(); ++i) {
@@ -144,11 +150,9 @@ Result<void> read_backends(const Place& place, Service& service, Names) {
   return {};
 }
 
-Result<void> read_service(const Place& place, Service& service, Names known_policies) {
+Result<void> read_service(const Place& place, Service& service) {
   service.name = kServiceNameDefault;
-  if (auto read =
-          read_fields(place, kServiceFields, service, known_policies, "write a map with vip and backends");
-      !read)
+  if (auto read = read_fields(place, kServiceFields, service, "write a map with vip and backends"); !read)
     return read;
   if (auto has = require(place, "vip", "add vip: ADDRESS"); !has) return has;
   if (auto has = require(place, "backends", "add a list of backends, [] for none"); !has) return has;

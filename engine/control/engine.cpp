@@ -51,6 +51,11 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, core:
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
+      policies_(
+          layout.workers,
+          [](const core::PolicySpec& spec, const policy::BuildInput&) -> core::Result<Policies::Policy> {
+            return core::usage_error(spec.name, "policy files are not loaded yet");
+          }),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),

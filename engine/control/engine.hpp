@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +30,7 @@
 #include "config/raw.hpp"
 #include "control/affinity_sync.hpp"
 #include "control/lifecycle.hpp"
+#include "control/policies.hpp"
 #include "control/published_snapshot.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
@@ -118,7 +120,16 @@ class Engine {
   Lifecycle::HealthOf known_health() const;
   std::vector<core::Availability> evaluate(const std::vector<core::Service>& services) const;
   core::SteeredService with_slots(const core::Service& service);
-  std::unique_ptr<const core::Snapshot> make_snapshot(const std::vector<core::Service>& services);
+  // With a policy for each service. Where one cannot be built: an error; or, leniently, without that service,
+  // which is the ladder's then.
+  core::Result<std::unique_ptr<const core::Snapshot>> make_snapshot(
+      const std::vector<core::Service>& services);
+  std::unique_ptr<const core::Snapshot> make_lenient_snapshot(const std::vector<core::Service>& services);
+  core::Result<core::SteeredService> with_policy(const core::Service& service);
+  std::vector<core::LiveBackend*> live_state_of(const core::SteeredService& steered);
+  void grow_counters();
+  void tell_states();
+  void limit_pending();
   std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<core::Service>& services);
   void release_slots();
   void forget_stale_flows(const std::vector<core::Service>& held_before);
@@ -145,6 +156,8 @@ class Engine {
   SlotTable<std::string> service_slots_;
   SlotTable<core::BackendKey> backend_slots_;
   AffinitySync affinity_;
+  Policies policies_;
+  std::map<std::uint32_t, std::uint64_t> picks_at_tick_;  // by backend slot, where pending ones are counted
   PublishedSnapshot published_;
   std::vector<std::unique_ptr<Worker>> workers_;
   netlink::InterfaceTable interfaces_;

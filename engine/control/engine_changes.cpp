@@ -16,7 +16,6 @@
 #include "control/stale_flows.hpp"
 #include "iptc/features.hpp"
 #include "plan/plan.hpp"
-#include "policy/catalogue.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -111,7 +110,13 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
 
   // Connections to what is new are counted from the first one on.
   if (tracker_) tracker_->follow(lookup_of(wanted));
-  published_.publish(make_snapshot(bound_by_both(effective_, next)));
+  auto snapshot = make_snapshot(next);
+  if (!snapshot) {
+    if (tracker_) tracker_->follow(lookup_of(services_));
+    release_slots();
+    return tl::unexpected(snapshot.error());
+  }
+  published_.publish(make_lenient_snapshot(bound_by_both(effective_, next)));
   auto applied = rules_.apply(*planned);
   const std::vector<Service> held_before = holding(services_, availability_);
   if (applied) {
@@ -123,9 +128,10 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
     ++rule_errors_;
     if (tracker_) tracker_->follow(lookup_of(services_));
   }
-  auto snapshot = make_snapshot(effective_);
-  affinity_.adopt(*snapshot);
-  published_.publish(std::move(snapshot));
+  tell_states();
+  if (!applied) *snapshot = make_lenient_snapshot(effective_);
+  affinity_.adopt(**snapshot);
+  published_.publish(*std::move(snapshot));
   affinity_.forget_others(published_.current());
   release_slots();
   if (applied) forget_stale_flows(held_before);
@@ -159,6 +165,7 @@ void Engine::refresh() {
   std::vector<Availability> available = evaluate(services_);
   if (effective(services_, available) == effective_ && !refresh_failed_) {
     availability_ = std::move(available);
+    tell_states();
     lifecycle_.adopt(services_, known_health(), Lifecycle::Clock::now());
     return refresh_at_next_step();
   }
@@ -190,6 +197,7 @@ void Engine::tick_at_next_second() {
 void Engine::tick() {
   if (refresh_failed_) refresh();
   report_unanswered();
+  limit_pending();
 }
 
 void Engine::report_unanswered() {
@@ -233,19 +241,84 @@ std::shared_ptr<const Snapshot> Engine::lookup_of(const std::vector<Service>& se
   return std::make_shared<const Snapshot>(std::move(steered));
 }
 
-std::unique_ptr<const Snapshot> Engine::make_snapshot(const std::vector<Service>& services) {
+core::Result<std::unique_ptr<const Snapshot>> Engine::make_snapshot(const std::vector<Service>& services) {
   std::vector<SteeredService> steered;
   steered.reserve(services.size());
   for (const Service& service : services) {
-    SteeredService& each = steered.emplace_back(with_slots(service));
-    each.affinity = affinity_.table_for(service);
-    each.picker = policy::build(service.policy, service.backends);
+    auto each = with_policy(service);
+    if (!each) return tl::unexpected(each.error());
+    steered.push_back(*std::move(each));
   }
+  grow_counters();
+  return std::make_unique<const Snapshot>(std::move(steered));
+}
+
+std::unique_ptr<const Snapshot> Engine::make_lenient_snapshot(const std::vector<Service>& services) {
+  std::vector<SteeredService> steered;
+  steered.reserve(services.size());
+  for (const Service& service : services) {
+    auto each = with_policy(service);
+    if (each)
+      steered.push_back(*std::move(each));
+    else
+      spdlog::error("{}; its new connections are left to the DNAT ladder", each.error().line());
+  }
+  grow_counters();
+  return std::make_unique<const Snapshot>(std::move(steered));
+}
+
+core::Result<SteeredService> Engine::with_policy(const Service& service) {
+  SteeredService steered = with_slots(service);
+  steered.affinity = affinity_.table_for(service);
+  std::vector<core::LiveBackend*> live = live_state_of(steered);
+  auto picker = policies_.policy_of(service, live);
+  if (!picker) return tl::unexpected(picker.error());
+  steered.picker = *std::move(picker);
+  if (steered.picker->uses_live()) steered.live = std::move(live);
+  return steered;
+}
+
+std::vector<core::LiveBackend*> Engine::live_state_of(const SteeredService& steered) {
+  std::vector<core::LiveBackend*> live;
+  if (!tracker_) return live;
+  live.reserve(steered.backend_slots.size());
+  for (const std::uint32_t slot : steered.backend_slots)
+    live.push_back(&tracker_->live(slot));
+  return live;
+}
+
+void Engine::grow_counters() {
   for (const auto& worker : workers_) {
     worker->counters().services.grow(service_slots_.size());
     worker->counters().backends.grow(backend_slots_.size());
   }
-  return std::make_unique<const Snapshot>(std::move(steered));
+}
+
+// For policies that look at more than weights.
+void Engine::tell_states() {
+  if (!tracker_) return;
+  for (std::size_t i = 0; i < services_.size(); ++i)
+    for (std::size_t j = 0; j < services_[i].backends.size(); ++j)
+      tracker_->live(backend_slots_.hold(core::key_of(services_[i], services_[i].backends[j])))
+          .set_state(static_cast<std::uint8_t>(availability_[i].states[j]));
+}
+
+// Connections that were picked and never came to be (a verdict that the kernel refused, a packet that a later
+// rule dropped) would be pending for ever: conntrack tells of all others within a second.
+void Engine::limit_pending() {
+  std::map<std::uint32_t, std::uint64_t> picks;
+  for (const SteeredService& steered : published_.current().services()) {
+    for (std::size_t index = 0; index < steered.live.size(); ++index) {
+      const std::uint32_t slot = steered.backend_slots[index];
+      std::uint64_t& total = picks[slot];
+      for (const auto& worker : workers_)
+        total += worker->counters().backends[slot].picks.value();
+      const auto before = picks_at_tick_.find(slot);
+      if (before != picks_at_tick_.end() && before->second <= total)
+        steered.live[index]->limit_pending(static_cast<std::uint32_t>(total - before->second));
+    }
+  }
+  picks_at_tick_ = std::move(picks);
 }
 
 // Slots of what is no longer configured. No worker counts there any more: the snapshots that named them are
@@ -263,6 +336,7 @@ void Engine::release_slots() {
                                   for (const auto& worker : workers_)
                                     worker->counters().services[slot].reset();
                                 });
+  policies_.release_unless([&](const std::string& name) { return names.contains(name); });
   backend_slots_.release_unless([&](const core::BackendKey& key) { return backends.contains(key); },
                                 [&](std::uint32_t slot) {
                                   for (const auto& worker : workers_)
@@ -300,7 +374,7 @@ core::Result<std::vector<std::string>> Engine::read_again() {
 core::Result<void> Engine::edit(const Change& change) {
   config::RawValue list = config::raw_from(services_);
   if (auto edited = change(list); !edited) return edited;
-  auto wanted = config::validate_services(list, policy::names());
+  auto wanted = config::validate_services(list);
   if (!wanted) return tl::unexpected(wanted.error());
   return change_services(*std::move(wanted));
 }

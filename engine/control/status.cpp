@@ -74,7 +74,7 @@ json::object json_of(const ServiceStatus& status) {
           {"protocol", core::to_string(service.protocol)},
           {"port", service.port},
           {"mode", core::to_string(service.mode)},
-          {"policy", service.policy},
+          {"policy", core::to_string(service.policy)},
           {"masquerade", service.masquerade},
           {"on_no_backend", core::to_string(service.on_no_backend)},
           {"picks", sums.picks},

@@ -52,7 +52,7 @@ Worker::Worker(const WorkerOptions& options, PublishedSnapshot& published, netli
       published_(published),
       socket_(std::move(socket)),
       steering_(core::Random(options.seed, options.index), core::Random(~options.seed, options.index).next(),
-                counters_),
+                counters_, options.index),
       arena_(netlink::kArenaBytes),
       batch_(socket_.batch_bytes_max()) {}
 
@@ -75,6 +75,8 @@ void Worker::run() noexcept {
     const core::Snapshot& snapshot = published_.enter(index_);
     const auto began = netlink::Pacing::Clock::now();
     const std::uint32_t now_s = coarse_seconds();
+    steering_.batch_begins(
+        static_cast<std::uint64_t>(began.time_since_epoch() / std::chrono::nanoseconds(1)));
     std::span<std::uint8_t> room = arena_;
     std::size_t packets = 0;
     do {

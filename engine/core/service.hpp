@@ -10,6 +10,7 @@
 
 #include "core/address.hpp"
 #include "core/health_check.hpp"
+#include "core/policy_spec.hpp"
 
 namespace nfsteer::core {
 
@@ -55,6 +56,7 @@ struct Affinity {
 };
 
 inline constexpr std::uint32_t kWeightMax = 65535;
+inline constexpr std::size_t kBackendDataMax = 255;
 
 struct Backend {
   IpAddress address;         // of the VIP's family
@@ -62,6 +64,7 @@ struct Backend {
   std::uint32_t weight = 1;  // 0..kWeightMax; 0: no new connections
   AdminState state = AdminState::active;
   bool backup = false;  // used only while no other backend of the service can be
+  std::string data{};   // the operator's own, for policies: "zone=a"; up to kBackendDataMax bytes
 
   friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -72,7 +75,8 @@ struct Service {
   Protocol protocol = Protocol::any;
   std::uint16_t port = 0;  // host byte order; 0: every port. Needs a protocol with ports.
   Mode mode = Mode::connection;
-  std::string policy = "weighted-random";
+  PolicySpec policy;
+  std::optional<PolicySpec> shadow;  // a policy that is asked too, without effect
   std::vector<Backend> backends;
   bool masquerade =
       false;  // replace the client's address too, where replies would not pass this host otherwise

@@ -60,8 +60,9 @@ class Client {
 
 }  // namespace
 
-Steering::Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters)
+Steering::Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters, std::uint32_t worker)
     : random_(random),
+      context_{random_, 0, worker},
       hash_seed_(hash_seed),
       counters_(counters),
       recent_(kRecentFlows),
@@ -119,7 +120,7 @@ Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& st
   if (place.service != nullptr) {
     counters_[Event::affinity_hits].add();
   } else {
-    const auto index = steered.picker->pick(parsed.flow, service.backends, random_);
+    const auto index = steered.picker->pick(parsed.flow, context_);
     if (!index) return without_backend(steered);
     // An index that names no backend must not hurt traffic: unchanged, the packet meets the ladder.
     if (*index >= service.backends.size()) return Verdict::accept;
@@ -128,6 +129,7 @@ Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& st
   }
   const std::uint32_t slot = steered.backend_slots[place.index];
   counters_.backends[slot].picks.add();
+  if (!steered.live.empty()) steered.live[place.index]->picked();
   count_packet(slot, packet);
   cache.store(hash, slot, now_s);
   return rewrite(place, parsed, packet);

@@ -36,8 +36,13 @@ class Steering {
   // of an unanswered flow is far longer; what has to be bridged is the time in the queue.
   static constexpr std::uint32_t kPinned_s = 4;
 
-  // `counters` outlives this. `hash_seed` keys the flow caches.
-  Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters);
+  // `counters` outlives this. `hash_seed` keys the flow caches. `worker`: PickContext::worker.
+  Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters, std::uint32_t worker = 0);
+  Steering(const Steering&) = delete;
+  Steering& operator=(const Steering&) = delete;
+
+  // The packets that follow have come in at this time, by a monotonic clock.
+  void batch_begins(std::uint64_t now_ns) noexcept { context_.now_ns = now_ns; }
 
   // Decides on one packet from a queue of `group` and counts it. `now_s` is any clock in seconds that never
   // goes back.
@@ -53,6 +58,7 @@ class Steering {
   void count_packet(std::uint32_t backend_slot, QueuedBytes packet) noexcept;
 
   Random random_;
+  PickContext context_;
   std::uint64_t hash_seed_;
   WorkerCounters& counters_;
   FlowCache recent_;   // flows of `connection` services: only has to bridge kPinned_s

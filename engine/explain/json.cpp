@@ -65,7 +65,7 @@ json::value to_json(const Explanation& explanation) {
   const core::Service& service = *explanation.service;
   answer["service"] = service.name;
   answer["mode"] = {{"name", core::to_string(service.mode)}, {"meaning", explanation.mode_meaning}};
-  answer["policy"] = {{"name", service.policy}, {"meaning", explanation.policy_meaning}};
+  answer["policy"] = {{"name", core::to_string(service.policy)}, {"meaning", explanation.policy_meaning}};
   answer["on_no_backend"] = core::to_string(service.on_no_backend);
   answer["backends"] = array_of(explanation.backends);
   answer["choice"] = nullptr;

@@ -180,7 +180,7 @@ class Steps {
     }
     return fmt::format(
         "it asks the policy {} for a backend, writes the backend's {} into the packet and lets it go on",
-        service_.policy, what);
+        core::to_string(service_.policy), what);
   }
 
   // One rule for each port that the chosen backend may listen on; with affinity, one for each backend.

@@ -3,44 +3,59 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "policy/weighted_random.hpp"
 
 namespace nfsteer::policy {
 namespace {
 
-using Build = std::shared_ptr<const Policy> (*)(std::span<const core::Backend>);
-
+// Of a policy without options.
 template <typename T>
-std::shared_ptr<const Policy> make(std::span<const core::Backend> backends) {
-  return std::make_shared<T>(backends);
+std::shared_ptr<const Policy> make(const BuildInput& input, const Options& /*options*/) {
+  return std::make_shared<T>(input);
 }
 
-struct Row {
-  std::string_view name;
-  Build build;
-};
-
 constexpr std::array kCatalogue{
-    Row{"weighted-random", make<WeightedRandom>},
+    PolicyInfo{
+        .name = "weighted-random",
+        .alias = "",
+        .summary = "each new connection by chance, as the weights say; needs to know nothing, O(1)",
+        .contract = {.proportional = true},
+        .options = {},
+        .build = make<WeightedRandom>,
+    },
 };
-
-constexpr auto kNames = [] {
-  std::array<std::string_view, kCatalogue.size()> names;
-  std::transform(kCatalogue.begin(), kCatalogue.end(), names.begin(),
-                 [](const Row& row) { return row.name; });
-  return names;
-}();
 
 }  // namespace
 
-std::span<const std::string_view> names() {
-  return kNames;
+std::span<const PolicyInfo> catalogue() {
+  return kCatalogue;
 }
 
-std::shared_ptr<const Policy> build(std::string_view name, std::span<const core::Backend> backends) {
-  const auto* row =
-      std::find_if(kCatalogue.begin(), kCatalogue.end(), [&](const Row& each) { return each.name == name; });
-  return row == kCatalogue.end() ? nullptr : row->build(backends);
+const PolicyInfo* find(std::string_view name) {
+  const auto row = std::ranges::find_if(kCatalogue, [&](const PolicyInfo& each) {
+    return each.name == name || (!each.alias.empty() && each.alias == name);
+  });
+  return row == kCatalogue.end() ? nullptr : &*row;
+}
+
+tl::expected<core::PolicySpec, SpecError> check(core::PolicySpec spec) {
+  if (core::is_policy_file(spec.name)) return spec;
+  const PolicyInfo* info = find(spec.name);
+  if (info == nullptr)
+    return tl::unexpected(
+        SpecError{{},
+                  fmt::format("\"{}\" is unknown", spec.name),
+                  "`nfsteer policy list` names the policies; a file is PATH.so or PATH.py:CLASS"});
+  spec.name = info->name;
+  if (auto checked = check_options(info->options, spec); !checked) return tl::unexpected(checked.error());
+  return spec;
+}
+
+std::shared_ptr<const Policy> build(const core::PolicySpec& spec, const BuildInput& input) {
+  const PolicyInfo* info = find(spec.name);
+  return info == nullptr ? nullptr : info->build(input, Options(info->options, spec));
 }
 
 }  // namespace nfsteer::policy

@@ -5,7 +5,8 @@ namespace nfsteer::policy {
 // Exact integer arithmetic: each backend brings weight * n, each column holds exactly `sum`. Only the final
 // division into 2^32 parts rounds, down, which is why a full column must not depend on it: its alias is
 // itself.
-WeightedRandom::WeightedRandom(std::span<const core::Backend> backends) {
+WeightedRandom::WeightedRandom(const BuildInput& input) {
+  const std::span<const core::Backend> backends = input.backends;
   std::uint64_t sum = 0;
   for (std::uint32_t index = 0; index < backends.size(); ++index) {
     if (backends[index].weight == 0) continue;
@@ -37,10 +38,9 @@ WeightedRandom::WeightedRandom(std::span<const core::Backend> backends) {
 }
 
 std::optional<std::uint32_t> WeightedRandom::pick(const core::FlowKey& /*flow*/,
-                                                  std::span<const core::Backend> /*backends*/,
-                                                  core::Random& random) const noexcept {
+                                                  core::PickContext& context) const noexcept {
   if (columns_.empty()) return std::nullopt;
-  const std::uint64_t bits = random.next();
+  const std::uint64_t bits = context.random.next();
   const Column& column = columns_[((bits >> 32) * columns_.size()) >> 32];
   return static_cast<std::uint32_t>(bits) < column.keep ? column.self : column.alias;
 }

@@ -14,10 +14,10 @@ namespace nfsteer::policy {
 class WeightedRandom final : public Policy {
  public:
   // Shares are weight / sum of weights to within 2^-32 of a column each; weight 0 is never picked.
-  explicit WeightedRandom(std::span<const core::Backend> backends);
+  explicit WeightedRandom(const BuildInput& input);
 
-  std::optional<std::uint32_t> pick(const core::FlowKey& flow, std::span<const core::Backend> backends,
-                                    core::Random& random) const noexcept override;
+  std::optional<std::uint32_t> pick(const core::FlowKey& flow,
+                                    core::PickContext& context) const noexcept override;
 
   // One column of the table: itself with probability `keep` / 2^32, else `alias`.
   struct Column {

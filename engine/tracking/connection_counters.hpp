@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/counters.hpp"
+#include "core/live_backend.hpp"
 
 namespace nfsteer::tracking {
 
@@ -20,26 +21,27 @@ struct Totals {
   friend bool operator==(const Totals&, const Totals&) = default;
 };
 
-// A cache line, so that a policy that reads `active` does not wait for counts of another backend.
+// Two cache lines: what policies read, and what is only counted.
 struct alignas(64) ConnectionCounters {
-  core::Counter active;
+  core::LiveBackend live;
   core::Counter opened;
   core::Counter unanswered;
   core::Counter unanswered_in_a_row;
   core::Counter packets_in, bytes_in;
   core::Counter packets_out, bytes_out;
 
-  void change_active(bool more) noexcept { active.add(more ? 1 : ~std::uint64_t{0}); }
+  void change_active(bool more) noexcept { live.set_active(live.active() + (more ? 1 : ~std::uint32_t{0})); }
 
-  // Everything but `active`, which is the number of connections that stand in the slot.
-  void reset_totals() noexcept {
+  // Everything but `live`, whose active connections are those that stand in the slot.
+  void reset() noexcept {
+    live.forget();
     for (core::Counter* each :
          {&opened, &unanswered, &unanswered_in_a_row, &packets_in, &bytes_in, &packets_out, &bytes_out})
       each->reset();
   }
 
   Totals totals() const noexcept {
-    return {.active = active.value(),
+    return {.active = live.active(),
             .opened = opened.value(),
             .unanswered = unanswered.value(),
             .unanswered_in_a_row = unanswered_in_a_row.value(),
@@ -49,6 +51,6 @@ struct alignas(64) ConnectionCounters {
             .bytes_out = bytes_out.value()};
   }
 };
-static_assert(sizeof(ConnectionCounters) == 64);
+static_assert(sizeof(ConnectionCounters) == 128);
 
 }  // namespace nfsteer::tracking

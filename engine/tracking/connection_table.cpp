@@ -33,6 +33,11 @@ BackendIndex::Place find(const BackendIndex& index, const Connection& connection
   return index.find(connection.original, backend_of(connection));
 }
 
+void count_latency(ConnectionCounters& counters, Time::duration latency, Time now) {
+  counters.live.add_latency(std::chrono::duration<double, std::micro>(latency).count(),
+                            static_cast<std::uint64_t>(now.time_since_epoch() / std::chrono::nanoseconds(1)));
+}
+
 bool stands_for_the_same(const core::BackendPlace& before, const core::BackendPlace& after) {
   return after.service != nullptr && core::key_of(before.service->service, before.backend()) ==
                                          core::key_of(after.service->service, after.backend());
@@ -50,7 +55,7 @@ bool ConnectionTable::follow(std::shared_ptr<const Snapshot> lookup) {
   for (const core::SteeredService& steered : index_.lookup().services())
     for (const std::uint32_t slot : steered.backend_slots)
       if (!stands_for_the_same(index_.lookup().place_of(slot), next.lookup().place_of(slot)))
-        counters_[slot].reset_totals();
+        counters_[slot].reset();
   index_ = std::move(next);
 
   map_.for_each([this](std::uint32_t index) {
@@ -175,6 +180,7 @@ void ConnectionTable::take_state(std::uint32_t index, TcpState state, Time now) 
     unanswered(index);
   } else if (has_answer(state) && (entry.waits || entry.state == TcpState::syn_sent)) {
     if (entry.slot != kNone) counters_[entry.slot].unanswered_in_a_row.reset();
+    if (entry.slot != kNone && entry.waits) count_latency(counters_[entry.slot], now - entry.since, now);
     if (entry.waits) waiting_.remove(index);
     entry.judged = true;
   }
@@ -281,7 +287,9 @@ std::optional<Time> ConnectionTable::next_expiry() const {
 
 void ConnectionTable::count_opened(TrackedConnection& entry) {
   entry.counted = true;
-  if (entry.slot != kNone) counters_[entry.slot].opened.add();
+  if (entry.slot == kNone) return;
+  counters_[entry.slot].opened.add();
+  counters_[entry.slot].live.confirmed();
 }
 
 void ConnectionTable::count_traffic(std::uint32_t slot, const Connection& connection) {

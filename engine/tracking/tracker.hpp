@@ -56,7 +56,9 @@ class Tracker {
 
   // From any thread, for slots of a lookup that start() or follow() was given before.
   Totals totals(std::uint32_t slot) const noexcept { return slots_[slot].totals(); }
-  std::uint64_t active(std::uint32_t slot) const noexcept { return slots_[slot].active.value(); }
+  std::uint64_t active(std::uint32_t slot) const noexcept { return slots_[slot].live.active(); }
+  // For policies; stays where it is for as long as the tracker lives.
+  core::LiveBackend& live(std::uint32_t slot) noexcept { return slots_[slot].live; }
   Stats stats() const noexcept;
 
  private:

@@ -31,7 +31,7 @@ const Services& running() {
     const auto config = config::parse_yaml(
         "services: [{name: web, vip: 10.0.0.40, port: 80, backends: [10.0.0.20, '10.0.0.30:81,weight=3']},"
         " {name: six, vip: 'fd00::40', backends: ['fd00::20']}]",
-        "running", kPolicies);
+        "running");
     require(config.has_value());
     return config->services;
   }();
@@ -39,12 +39,12 @@ const Services& running() {
 }
 
 bool means(const RawValue& list, const Services& services) {
-  const auto read = config::validate_services(list, kPolicies);
+  const auto read = config::validate_services(list);
   return read && *read == services;
 }
 
 void check(const RawValue& list) {
-  const auto services = config::validate_services(list, kPolicies);
+  const auto services = config::validate_services(list);
   if (!services) {
     require(services.error().exit_code() == 2 && !services.error().reason.empty());
     require(services.error().line().find('\n') == std::string::npos);

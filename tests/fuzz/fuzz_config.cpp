@@ -29,7 +29,7 @@ void check(const Result<Config>& config) {
     require(config.error().line().find('\n') == std::string::npos);
     return;
   }
-  const auto again = nfsteer::config::parse_yaml(to_yaml(*config), "again.yaml", kPolicies);
+  const auto again = nfsteer::config::parse_yaml(to_yaml(*config), "again.yaml");
   require(again && *again == *config);
 }
 
@@ -53,7 +53,7 @@ void check_flags(std::string_view text) {
   service.affinity = given(lines[5]);
   service.health = given(lines[6]);
   service.backends.assign(lines.begin() + 9, lines.end());
-  Result<Config> config = nfsteer::config::from_flags(service, kPolicies);
+  Result<Config> config = nfsteer::config::from_flags(service);
   check(config);
 
   nfsteer::config::EngineFlags engine;
@@ -69,7 +69,7 @@ void check_flags(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
   const std::string text(reinterpret_cast<const char*>(data), size);
-  check(nfsteer::config::parse_yaml(text, "fuzz.yaml", kPolicies));
+  check(nfsteer::config::parse_yaml(text, "fuzz.yaml"));
   check_flags(text);
   return 0;
 }

@@ -168,9 +168,9 @@ TEST(ConfigDocumentErrors, Limits) {
 }
 
 TEST(ConfigDocumentErrors, FilesThatCannotBeRead) {
-  EXPECT_EQ(error_line(load_file("/nowhere/demo.yaml", kPolicies)),
+  EXPECT_EQ(error_line(load_file("/nowhere/demo.yaml")),
             "/nowhere/demo.yaml: cannot be read: No such file or directory; give a readable file");
-  EXPECT_EQ(error_line(load_file("/", kPolicies)), "/: cannot be read: Is a directory; give a readable file");
+  EXPECT_EQ(error_line(load_file("/")), "/: cannot be read: Is a directory; give a readable file");
 }
 
 }  // namespace

@@ -21,18 +21,18 @@ std::string said_of(const std::string& json) {
   if (!body) return body.error().line();
   RawValue list = raw_from(std::vector<Service>{});
   list.children.push_back(*body);
-  return error_line(validate_services(list, kPolicies));
+  return error_line(validate_services(list));
 }
 
 TEST(ConfigEdit, RawServicesAreTheServicesThatTheyWereMadeFrom) {
-  EXPECT_EQ(validate_services(raw_from(services()), kPolicies).value(), services());
+  EXPECT_EQ(validate_services(raw_from(services())).value(), services());
 }
 
 TEST(ConfigEdit, AServiceAsJsonIsReadAsTheSameService) {
   RawValue list = raw_from(std::vector<Service>{});
   for (const Service& each : services())
     list.children.push_back(read_json(boost::json::serialize(to_json(each))).value());
-  EXPECT_EQ(validate_services(list, kPolicies).value(), services());
+  EXPECT_EQ(validate_services(list).value(), services());
 }
 
 TEST(ConfigEdit, ErrorsInJsonNameTheFieldByItsWayThroughTheBody) {
@@ -84,7 +84,7 @@ TEST(ConfigEdit, MergedFieldsReplaceOrJoinAndTheRestStays) {
   wanted[0].masquerade = true;
   wanted[0].backends[0].weight = 0;
   wanted[0].backends[0].port = 81;
-  EXPECT_EQ(validate_services(list, kPolicies).value(), wanted);
+  EXPECT_EQ(validate_services(list).value(), wanted);
 }
 
 // What becomes of a service, and of its first backend, that has everything, by a PATCH of that JSON.
@@ -93,7 +93,7 @@ Service patched(const std::string& service_patch, const std::string& backend_pat
   RawValue& web = *find_service(list, "web");
   merge(**find_backend(web, "10.0.0.20"), read_json(backend_patch).value());
   merge(web, read_json(service_patch).value());
-  const auto made = validate_services(list, kPolicies);
+  const auto made = validate_services(list);
   EXPECT_EQ(error_line(made), "no error");
   return made ? made->front() : Service{};
 }
@@ -130,18 +130,17 @@ TEST(ConfigEdit, APatchedMapReplacesTheOldOne) {
 TEST(ConfigEdit, NullTakesAFieldAwayAndWhatIsRequiredIsMissed) {
   RawValue list = raw_from(services());
   merge(*find_service(list, "web"), read_json(R"({"vip": null, "slow_start": null})").value());
-  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
-            "service web: \"vip\" is missing; add vip: ADDRESS");
+  EXPECT_EQ(error_line(validate_services(list)), "service web: \"vip\" is missing; add vip: ADDRESS");
 }
 
 TEST(ConfigEdit, ErrorsOfAPatchedServiceNameWhatIsWrongTogether) {
   RawValue list = raw_from(services(kFull));
   merge(*find_service(list, "web"), read_json(R"({"protocol": "udp"})").value());
-  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
+  EXPECT_EQ(error_line(validate_services(list)),
             "service web: passive counts TCP connections, and the protocol is udp; have the service checked "
             "in another way");
   merge(*find_service(list, "web"), read_json(R"({"health": {"rise": 0}})").value());
-  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
+  EXPECT_EQ(error_line(validate_services(list)),
             "health.rise: 0 is not a whole number from 1 to 100; write how many good checks in a row bring a "
             "backend back");
 }
@@ -165,14 +164,14 @@ TEST(ConfigEdit, JsonHasNumbersTruthValuesAndTexts) {
 TEST(ConfigEdit, ErasedChildrenAreGone) {
   RawValue list = raw_from(services());
   erase(list, *find_service(list, "web"));
-  EXPECT_EQ(validate_services(list, kPolicies).value(), std::vector<Service>{services()[1]});
+  EXPECT_EQ(validate_services(list).value(), std::vector<Service>{services()[1]});
 }
 
 TEST(ConfigEdit, WhatServicesMustNotSayTogetherIsSaidByName) {
   RawValue list = raw_from(services());
   list.children.push_back(
       read_json(R"({"name": "more", "vip": "10.0.0.40", "port": 80, "backends": []})").value());
-  EXPECT_EQ(error_line(validate_services(list, kPolicies)),
+  EXPECT_EQ(error_line(validate_services(list)),
             "body: services[0] has the same VIP, protocol and port; give each service a VIP, protocol or "
             "port of its own");
 }

@@ -77,8 +77,9 @@ TEST(ConfigFlagErrors, EachFlagIsCheckedAndNamed) {
        "letter or digit first"},
       {[](auto& flags) { flags.mode = "fast"; },
        "--mode: \"fast\" is unknown; use dnat, connection, inspect or rewrite"},
-      {[](auto& flags) { flags.policy = "round-robin"; },
-       "--policy: \"round-robin\" is unknown; use weighted-random or other"},
+      {[](auto& flags) { flags.policy = "rondo"; },
+       "--policy: \"rondo\" is unknown; `nfsteer policy list` names the policies; a file is PATH.so or "
+       "PATH.py:CLASS"},
       {[](auto& flags) { flags.on_no_backend = "accept"; },
        "--on-no-backend: \"accept\" is unknown; use reject, drop or pass"},
       {[](auto& flags) { flags.affinity = "source"; },
@@ -93,7 +94,7 @@ TEST(ConfigFlagErrors, EachFlagIsCheckedAndNamed) {
   for (const auto& [change, error] : cases) {
     ServiceFlags flags = good_flags();
     change(flags);
-    EXPECT_EQ(error_line(from_flags(flags, kPolicies)), error);
+    EXPECT_EQ(error_line(from_flags(flags)), error);
   }
 }
 
@@ -132,7 +133,7 @@ TEST(ConfigFlagErrors, EngineFlagsAreCheckedAndAWrongOneChangesNothing) {
        "--queues: 64 workers need 192 queues from 65400 on, beyond the last number 65535; use a queue base "
        "of at most 65344"},
   };
-  auto config = from_flags(good_flags(), kPolicies);
+  auto config = from_flags(good_flags());
   ASSERT_TRUE(config);
   config->engine.queue_base = 65400;
   config->engine.queues = 2;

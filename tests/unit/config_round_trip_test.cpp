@@ -74,7 +74,8 @@ class ConfigMaker {
     if (below(2) == 0) made.port = port();
     if (made.port != 0 || below(2) == 0) made.protocol = kWithPorts[below(3)];
     made.mode = static_cast<Mode>(below(4));
-    made.policy = kPolicies[below(2)];
+    if (below(2) == 0) made.policy = {"/etc/nfsteer/mine.so", {{"depth", std::to_string(below(9))}}};
+    if (below(3) == 0) made.shadow = {"weighted-random", {}};
     made.masquerade = below(2) == 0;
     made.on_no_backend = static_cast<OnNoBackend>(below(3));
     made.on_backend_loss = static_cast<core::OnBackendLoss>(below(2));
@@ -166,9 +167,9 @@ TEST(ConfigRoundTrip, ServicesInJsonAreTheServices) {
     RawValue list = raw_from(std::vector<Service>{});
     for (const Service& each : services)
       list.children.push_back(read_json(boost::json::serialize(to_json(each))).value());
-    ASSERT_EQ(error_line(validate_services(list, kPolicies)), "no error");
-    ASSERT_EQ(validate_services(list, kPolicies).value(), services);
-    ASSERT_EQ(validate_services(raw_from(services), kPolicies).value(), services);
+    ASSERT_EQ(error_line(validate_services(list)), "no error");
+    ASSERT_EQ(validate_services(list).value(), services);
+    ASSERT_EQ(validate_services(raw_from(services)).value(), services);
   }
 }
 

@@ -200,8 +200,9 @@ TEST(ConfigValueErrors, NamesAndChoices) {
        "demo.yaml:4: services[0].mode: \"fast\" is unknown; use dnat, connection, inspect or rewrite"},
       {service("mode: Connection"),
        "demo.yaml:4: services[0].mode: \"Connection\" is unknown; use dnat, connection, inspect or rewrite"},
-      {service("policy: round-robin"),
-       "demo.yaml:4: services[0].policy: \"round-robin\" is unknown; use weighted-random or other"},
+      {service("policy: rondo"),
+       "demo.yaml:4: services[0].policy: \"rondo\" is unknown; `nfsteer policy list` names the policies; a "
+       "file is PATH.so or PATH.py:CLASS"},
       {service("protocol: icmp"),
        "demo.yaml:4: services[0].protocol: \"icmp\" is unknown; use tcp, udp, sctp or any"},
       {service("on_no_backend: accept"),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include <fmt/format.h>
@@ -58,7 +59,8 @@ services:
     protocol: sctp
     port: 80
     mode: rewrite
-    policy: other
+    policy: {name: mine.so, depth: 3}
+    shadow: /etc/nfsteer/theirs.so,depth=4
     masquerade: true
     on_no_backend: drop
     on_backend_loss: reset
@@ -83,6 +85,7 @@ services:
         weight: 65535
         state: drain
         backup: true
+        data: zone=a
       - 10.0.0.30:81,weight=0
 )");
   Service service;
@@ -91,7 +94,8 @@ services:
   service.protocol = Protocol::sctp;
   service.port = 80;
   service.mode = Mode::rewrite;
-  service.policy = "other";
+  service.policy = {std::filesystem::current_path() / "mine.so", {{"depth", "3"}}};
+  service.shadow = {"/etc/nfsteer/theirs.so", {{"depth", "4"}}};
   service.masquerade = true;
   service.on_no_backend = OnNoBackend::drop;
   service.on_backend_loss = core::OnBackendLoss::reset;
@@ -114,6 +118,7 @@ services:
   service.backends = {backend("10.0.0.20", 8080, 65535), backend("10.0.0.30", 81, 0)};
   service.backends[0].state = core::AdminState::drain;
   service.backends[0].backup = true;
+  service.backends[0].data = "zone=a";
   Engine engine;
   engine.queues = 2;
   engine.queue_base = 10;
@@ -150,7 +155,8 @@ TEST(ConfigValues, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(service.protocol, Protocol::any);
   EXPECT_EQ(service.port, 0);
   EXPECT_EQ(service.mode, Mode::connection);
-  EXPECT_EQ(service.policy, "weighted-random");
+  EXPECT_EQ(service.policy, core::PolicySpec{});
+  EXPECT_EQ(service.shadow, std::nullopt);
   EXPECT_FALSE(service.masquerade);
   EXPECT_EQ(service.on_no_backend, OnNoBackend::reject);
   EXPECT_EQ(service.on_backend_loss, core::OnBackendLoss::keep);
@@ -236,7 +242,7 @@ TEST(ConfigValues, FlagsMeanTheSameAsAFile) {
   flags.protocol = "udp";
   flags.port = "53";
   flags.mode = "inspect";
-  flags.policy = "other";
+  flags.policy = "/etc/nfsteer/mine.so";
   flags.masquerade = true;
   flags.on_no_backend = "pass";
   flags.affinity = "30m";
@@ -254,7 +260,7 @@ TEST(ConfigValues, FlagsMeanTheSameAsAFile) {
   engine.on_stop = "remove";
   engine.log_level = "error";
   engine.log_format = "json";
-  auto config = from_flags(flags, kPolicies);
+  auto config = from_flags(flags);
   ASSERT_EQ(error_line(config), "no error");
   ASSERT_EQ(error_line(apply_overrides(*config, engine)), "no error");
   EXPECT_EQ(*config, parsed(R"(
@@ -271,7 +277,7 @@ TEST(ConfigValues, FewFlagsAreEnough) {
   ServiceFlags flags;
   flags.vip = "10.0.0.40";
   flags.backends = {"10.0.0.20"};
-  const auto config = from_flags(flags, kPolicies);
+  const auto config = from_flags(flags);
   ASSERT_EQ(error_line(config), "no error");
   EXPECT_EQ(*config, parsed("services: [{vip: 10.0.0.40, backends: [10.0.0.20]}]"));
 }

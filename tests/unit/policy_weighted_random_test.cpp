@@ -44,7 +44,7 @@ class WeightedRandomTable : public testing::TestWithParam<std::vector<std::uint3
 
 TEST_P(WeightedRandomTable, SharesAreTheWeightsExactly) {
   const auto& weights = GetParam();
-  const auto shares = shares_of(WeightedRandom(backends_of(weights)), weights.size());
+  const auto shares = shares_of(WeightedRandom({backends_of(weights)}), weights.size());
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   for (std::size_t index = 0; index < weights.size(); ++index) {
     // Each of the columns a backend appears in is off by at most 2^-32 of that column.
@@ -66,12 +66,13 @@ INSTANTIATE_TEST_SUITE_P(Weights, WeightedRandomTable,
 TEST(WeightedRandom, PicksAreDrawnAsTheTableSays) {
   const std::vector<std::uint32_t> weights{1, 2, 3, 0, 94};
   const auto backends = backends_of(weights);
-  const WeightedRandom policy(backends);
+  const WeightedRandom policy({backends});
   core::Random random(20260101);
+  core::PickContext context{random};
   constexpr int kPicks = 1'000'000;
   std::vector<int> picks(weights.size(), 0);
   for (int pick = 0; pick < kPicks; ++pick)
-    ++picks[policy.pick({}, backends, random).value()];
+    ++picks[policy.pick({}, context).value()];
   double chi_square = 0;
   for (std::size_t index = 0; index < weights.size(); ++index) {
     if (weights[index] == 0) {
@@ -86,33 +87,40 @@ TEST(WeightedRandom, PicksAreDrawnAsTheTableSays) {
 
 TEST(WeightedRandom, NoBackendOfPositiveWeightIsNoBackend) {
   core::Random random(1);
+  core::PickContext context{random};
   for (const auto& weights : {std::vector<std::uint32_t>{}, std::vector<std::uint32_t>{0, 0}}) {
     const auto backends = backends_of(weights);
-    EXPECT_EQ(WeightedRandom(backends).pick({}, backends, random), std::nullopt);
+    EXPECT_EQ(WeightedRandom({backends}).pick({}, context), std::nullopt);
   }
 }
 
 TEST(WeightedRandom, TheSameSeedGivesTheSamePicks) {
   const auto backends = backends_of({5, 1, 4, 2});
-  const WeightedRandom policy(backends);
-  core::Random one(7, 3);
-  core::Random same(7, 3);
-  core::Random other_stream(7, 4);
+  const WeightedRandom policy({backends});
+  core::Random randoms[]{core::Random(7, 3), core::Random(7, 3), core::Random(7, 4)};
+  core::PickContext one{randoms[0]};
+  core::PickContext same{randoms[1]};
+  core::PickContext other_stream{randoms[2]};
   int differences = 0;
   for (int pick = 0; pick < 1000; ++pick) {
-    const auto index = policy.pick({}, backends, one);
-    EXPECT_EQ(index, policy.pick({}, backends, same));
-    differences += index != policy.pick({}, backends, other_stream);
+    const auto index = policy.pick({}, one);
+    EXPECT_EQ(index, policy.pick({}, same));
+    differences += index != policy.pick({}, other_stream);
   }
   EXPECT_GT(differences, 300);
 }
 
 TEST(Catalogue, BuildsWhatItNamesAndNothingElse) {
   const auto backends = backends_of({1, 1});
-  for (const std::string_view name : names())
-    EXPECT_NE(build(name, backends), nullptr) << name;
-  EXPECT_EQ(build("no-such-policy", backends), nullptr);
-  EXPECT_EQ(names().front(), core::Service{}.policy);
+  for (const PolicyInfo& each : catalogue()) {
+    EXPECT_NE(build({std::string(each.name), {}}, {backends}), nullptr) << each.name;
+    EXPECT_EQ(find(each.name), &each) << each.name;
+    if (!each.alias.empty()) {
+      EXPECT_EQ(find(each.alias), &each) << each.alias;
+    }
+  }
+  EXPECT_EQ(build({"no-such-policy", {}}, {backends}), nullptr);
+  EXPECT_EQ(catalogue().front().name, core::Service{}.policy.name);
 }
 
 }  // namespace

@@ -43,18 +43,20 @@ constexpr std::uint32_t kNow_s = 1000;
 
 class NoBackendPolicy final : public Picker {
  public:
-  std::optional<std::uint32_t> pick(const FlowKey&, std::span<const Backend>,
-                                    Random&) const noexcept override {
+  std::optional<std::uint32_t> pick(const FlowKey&, PickContext&) const noexcept override {
     return std::nullopt;
   }
 };
 
 class OutOfRangePolicy final : public Picker {
  public:
-  std::optional<std::uint32_t> pick(const FlowKey&, std::span<const Backend> backends,
-                                    Random&) const noexcept override {
-    return static_cast<std::uint32_t>(backends.size());
+  explicit OutOfRangePolicy(std::size_t backends) : backends_(static_cast<std::uint32_t>(backends)) {}
+  std::optional<std::uint32_t> pick(const FlowKey&, PickContext&) const noexcept override {
+    return backends_;
   }
+
+ private:
+  std::uint32_t backends_;
 };
 
 class SteeringTest : public testing::Test {
@@ -72,7 +74,7 @@ class SteeringTest : public testing::Test {
     steered.service.port = port;
     if (port != 0) steered.service.protocol = Protocol::tcp;
     steered.service.backends = backends;
-    steered.picker = std::make_shared<policy::WeightedRandom>(backends);
+    steered.picker = std::make_shared<policy::WeightedRandom>(policy::BuildInput{backends});
     for (std::uint32_t slot = 0; slot < backends.size(); ++slot)
       steered.backend_slots.push_back(slot);
     return steered;
@@ -238,7 +240,7 @@ TEST_F(SteeringTest, WithoutABackendThePacketFollowsTheServicesChoice) {
 
 TEST_F(SteeringTest, AnIndexOutOfRangeLeavesThePacketToTheLadder) {
   SteeredService steered = service_of(Mode::connection, two_backends());
-  steered.picker = std::make_shared<OutOfRangePolicy>();
+  steered.picker = std::make_shared<OutOfRangePolicy>(steered.service.backends.size());
   const Snapshot snapshot = snapshot_of(std::move(steered));
   Bytes packet = build(PacketSpec{});
   const Bytes original = packet;

@@ -303,7 +303,7 @@ struct Followed {
     while (!follower.turn(now).emptied) {
     }
   }
-  std::uint64_t active(std::uint32_t slot) const { return slots[slot].active.value(); }
+  std::uint64_t active(std::uint32_t slot) const { return slots[slot].live.active(); }
 
   Time now{100s};
   core::SlotBank<ConnectionCounters> slots;
