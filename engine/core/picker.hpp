@@ -28,6 +28,9 @@ class Picker {
 
   // True: it reads LiveBackend, and wants pending connections counted there.
   virtual bool uses_live() const noexcept { return false; }
+
+  // On the control thread, about once a second, while workers may be in pick().
+  virtual void tick(std::uint64_t /*now_ns*/) const noexcept {}
 };
 
 }  // namespace nfsteer::core
