@@ -82,7 +82,7 @@ void offer_values(Completion& completion, const CLI::Option& option, const Parse
     values = live.services(value_or_empty(parsed, "--control"));
   } else if (name == "BACKEND" && help.find(",weight=") == std::string::npos) {
     values = live.backends(value_or_empty(parsed, "--control"), value_or_empty(parsed, "SERVICE"));
-  } else if (name == "POLICY" || name == "--policy" || name == "--shadow") {
+  } else if (name == "POLICY" || name == "SHADOW" || name == "--policy" || name == "--shadow") {
     for (const policy::PolicyInfo& each : policy::catalogue())
       values.emplace_back(each.name);
   } else {

@@ -13,18 +13,31 @@ Policies::Policies(std::uint32_t workers, FileLoader load_file)
 
 core::Result<Policies::Policy> Policies::policy_of(const core::Service& service,
                                                    const std::vector<core::LiveBackend*>& live) {
-  if (const auto known = built_.find(service.name); known != built_.end()) {
+  return policy_for(Role::policy, service.policy, service, live);
+}
+
+core::Result<Policies::Policy> Policies::shadow_of(const core::Service& service,
+                                                   const std::vector<core::LiveBackend*>& live) {
+  if (!service.shadow) return nullptr;
+  return policy_for(Role::shadow, *service.shadow, service, live);
+}
+
+core::Result<Policies::Policy> Policies::policy_for(Role role, const core::PolicySpec& spec,
+                                                    const core::Service& service,
+                                                    const std::vector<core::LiveBackend*>& live) {
+  const Key key{service.name, role};
+  if (const auto known = built_.find(key); known != built_.end()) {
     const Built& built = known->second;
-    if (built.spec == service.policy && built.backends == service.backends && built.live == live)
-      return built.policy;
+    if (built.spec == spec && built.backends == service.backends && built.live == live) return built.policy;
   }
-  auto policy = build(service.policy, {service.backends, live, workers_});
+  auto policy = build(spec, {service.backends, live, workers_});
   if (!policy) {
     core::Error error = policy.error();
-    error.thing = fmt::format("service {}: policy {}", service.name, error.thing);
+    error.thing = fmt::format("service {}: {} {}", service.name, role == Role::policy ? "policy" : "shadow",
+                              error.thing);
     return tl::unexpected(std::move(error));
   }
-  built_.insert_or_assign(service.name, Built{service.policy, service.backends, live, *policy});
+  built_.insert_or_assign(key, Built{spec, service.backends, live, *policy});
   return policy;
 }
 

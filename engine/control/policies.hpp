@@ -2,6 +2,7 @@
 // entries, or a round robin's place, is not thrown away because another service has a new backend.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -25,11 +26,13 @@ class Policies {
 
   // Of a service with effective weights. `live`: one for each backend, or empty. Errors: of the file.
   core::Result<Policy> policy_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
+  // Of its shadow; null where it has none.
+  core::Result<Policy> shadow_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
 
   // Forgets the policies of all services but those for which `keep(name)` holds.
   template <typename Keep>
   void release_unless(Keep keep) {
-    std::erase_if(built_, [&](const auto& each) { return !keep(each.first); });
+    std::erase_if(built_, [&](const auto& each) { return !keep(each.first.service); });
   }
 
  private:
@@ -39,11 +42,19 @@ class Policies {
     std::vector<core::LiveBackend*> live;
     Policy policy;
   };
+  enum class Role : std::uint8_t { policy, shadow };
+  struct Key {
+    std::string service;
+    Role role = Role::policy;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  core::Result<Policy> policy_for(Role role, const core::PolicySpec& spec, const core::Service& service,
+                                  const std::vector<core::LiveBackend*>& live);
   core::Result<Policy> build(const core::PolicySpec& spec, const policy::BuildInput& input) const;
 
   std::uint32_t workers_;
   FileLoader load_file_;
-  std::map<std::string, Built, std::less<>> built_;  // by service
+  std::map<Key, Built> built_;
 };
 
 }  // namespace nfsteer::control
