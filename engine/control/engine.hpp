@@ -19,7 +19,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -92,6 +94,9 @@ class Engine {
   Status status();
   // The rules that stand for all this.
   core::Result<rules::RuleSet> rules() { return plan_rules(effective_); }
+
+  // The backend that the service's policy chooses for a flow, where that follows from the flow alone.
+  std::optional<std::uint32_t> certain_choice(std::string_view service, const core::FlowKey& flow) const;
 
   // Of services()[index]; without what the kernel's rules have counted, which takes reading them all.
   ServiceStatus service_status(std::size_t index);

@@ -7,6 +7,7 @@
 #include "control/engine.hpp"
 #include "iptc/counters.hpp"
 #include "netlink/queue_stats.hpp"
+#include "policy/catalogue.hpp"
 #include "process/log.hpp"
 #include "tracking/conntrack_use.hpp"
 
@@ -136,6 +137,19 @@ ServiceStatus Engine::service_status(std::size_t index) {
   status.panic = availability.panic;
   status.on_backup = availability.on_backup;
   return status;
+}
+
+std::optional<std::uint32_t> Engine::certain_choice(std::string_view service,
+                                                    const core::FlowKey& flow) const {
+  for (const core::SteeredService& steered : published_.current().services()) {
+    if (steered.service.name != service) continue;
+    const policy::PolicyInfo* info = policy::find(steered.service.policy.name);
+    if (info == nullptr || !info->contract.by_flow || steered.picker->uses_live()) return std::nullopt;
+    core::Random random(0);
+    core::PickContext context{random};
+    return steered.picker->pick(flow, context);
+  }
+  return std::nullopt;
 }
 
 ConntrackStatus Engine::conntrack_status() const {
