@@ -22,6 +22,14 @@ using core::Snapshot;
 using core::SteeredService;
 
 constexpr auto kDrainMax = std::chrono::seconds(2);
+// What a policy from a file may take for a decision.
+constexpr std::uint64_t kDecisionBudget_ns = 100'000;
+constexpr const char* kThisProgram = "/proc/self/exe";
+
+std::uint64_t monotonic_ns() noexcept {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
+}
 
 std::unique_ptr<const Snapshot> empty_snapshot() {
   return std::make_unique<const Snapshot>(std::vector<SteeredService>{});
@@ -51,11 +59,8 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, core:
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
-      policies_(
-          layout.workers,
-          [](const core::PolicySpec& spec, const policy::BuildInput&) -> core::Result<Policies::Policy> {
-            return core::usage_error(spec.name, "policy files are not loaded yet");
-          }),
+      policies_(layout.workers, plugin::Loader({kThisProgram, kDecisionBudget_ns}),
+                {kDecisionBudget_ns, monotonic_ns}),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),

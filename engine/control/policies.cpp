@@ -3,48 +3,92 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "policy/catalogue.hpp"
 
 namespace nfsteer::control {
 
-Policies::Policies(std::uint32_t workers, FileLoader load_file)
-    : workers_(workers), load_file_(std::move(load_file)) {}
+Policies::Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits)
+    : workers_(workers), loader_(std::move(loader)), limits_(limits) {}
+
+void Policies::look_again() {
+  for (auto& [name, built] : built_)
+    built.look_again = true;
+}
+
+bool Policies::is_outdated(const Built& built) {
+  if (!built.look_again || built.code == nullptr) return false;
+  return built.record->report().set_aside || built.code->has_changed();
+}
 
 core::Result<Policies::Policy> Policies::policy_of(const core::Service& service,
                                                    const std::vector<core::LiveBackend*>& live) {
-  return policy_for(Role::policy, service.policy, service, live);
+  return policy_for({service.name, Role::policy}, service.policy, service, live);
 }
 
 core::Result<Policies::Policy> Policies::shadow_of(const core::Service& service,
                                                    const std::vector<core::LiveBackend*>& live) {
   if (!service.shadow) return nullptr;
-  return policy_for(Role::shadow, *service.shadow, service, live);
+  return policy_for({service.name, Role::shadow}, *service.shadow, service, live);
 }
 
-core::Result<Policies::Policy> Policies::policy_for(Role role, const core::PolicySpec& spec,
+core::Result<Policies::Policy> Policies::policy_for(const Key& key, const core::PolicySpec& spec,
                                                     const core::Service& service,
                                                     const std::vector<core::LiveBackend*>& live) {
-  const Key key{service.name, role};
+  const Built* before = nullptr;
   if (const auto known = built_.find(key); known != built_.end()) {
-    const Built& built = known->second;
-    if (built.spec == spec && built.backends == service.backends && built.live == live) return built.policy;
+    Built& built = known->second;
+    if (built.spec == spec && !is_outdated(built)) {
+      built.look_again = false;
+      if (built.backends == service.backends && built.live == live) return built.policy;
+      before = &built;
+    }
   }
-  auto policy = build(spec, {service.backends, live, workers_});
-  if (!policy) {
-    core::Error error = policy.error();
-    error.thing = fmt::format("service {}: {} {}", service.name, role == Role::policy ? "policy" : "shadow",
-                              error.thing);
+  auto built = build(key, Built{spec, service.backends, live, {}}, before);
+  if (!built) {
+    core::Error error = built.error();
+    error.thing = fmt::format("{} {}", key.text(), error.thing);
     return tl::unexpected(std::move(error));
   }
-  built_.insert_or_assign(key, Built{spec, service.backends, live, *policy});
-  return policy;
+  return built_.insert_or_assign(key, *std::move(built)).first->second.policy;
 }
 
-core::Result<Policies::Policy> Policies::build(const core::PolicySpec& spec,
-                                               const policy::BuildInput& input) const {
-  if (core::is_policy_file(spec.name)) return load_file_(spec, input);
-  return policy::build(spec, input);
+std::string Policies::Key::text() const {
+  return fmt::format("service {}: {}", service, role == Role::policy ? "policy" : "shadow");
+}
+
+core::Result<Policies::Built> Policies::build(const Key& key, Built built, const Built* before) {
+  if (core::is_policy_file(built.spec.name)) return build_from_file(key, std::move(built), before);
+  built.policy = policy::build(built.spec, {built.backends, built.live, workers_});
+  return built;
+}
+
+core::Result<Policies::Built> Policies::build_from_file(const Key& key, Built built, const Built* before) {
+  const policy::BuildInput input{built.backends, built.live, workers_};
+  if (before != nullptr) {
+    built.code = before->code;
+    built.record = before->record;
+  } else {
+    auto code = loader_.open(built.spec.name);
+    if (!code) return tl::unexpected(code.error());
+    built.code = *std::move(code);
+    built.record = std::make_shared<policy::GuardRecord>(workers_, limits_);
+  }
+  if (const policy::GuardReport report = built.record->report(); report.set_aside) {
+    built.policy = std::make_shared<policy::Guarded>(report.reason, input, built.record);
+    return built;
+  }
+  auto policy = built.code->build(built.spec.options, input);
+  if (policy) {
+    built.policy = std::make_shared<policy::Guarded>(*std::move(policy), input, built.record);
+    return built;
+  }
+  if (before == nullptr) return tl::unexpected(policy.error());
+  spdlog::error("{} {}; weighted random decides for the backends as they are now", key.text(),
+                policy.error().line());
+  built.policy = std::make_shared<policy::Guarded>(policy.error().line(), input, built.record);
+  return built;
 }
 
 }  // namespace nfsteer::control

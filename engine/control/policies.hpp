@@ -1,10 +1,12 @@
 // Builds the policies of services, and keeps those of services that have not changed: a table of 65,537
 // entries, or a round robin's place, is not thrown away because another service has a new backend.
+//
+// A policy from a file is guarded (policy/guarded.hpp). Where one that has been taken cannot be built for
+// what its backends have become, weighted random decides: traffic must not wait for whoever wrote it.
 #pragma once
 
 #include <compare>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +14,8 @@
 
 #include "core/result.hpp"
 #include "core/service.hpp"
+#include "plugin/loader.hpp"
+#include "policy/guarded.hpp"
 #include "policy/policy.hpp"
 
 namespace nfsteer::control {
@@ -19,15 +23,17 @@ namespace nfsteer::control {
 class Policies {
  public:
   using Policy = std::shared_ptr<const policy::Policy>;
-  // Builds a policy that comes from a file (core::is_policy_file()).
-  using FileLoader = std::function<core::Result<Policy>(const core::PolicySpec&, const policy::BuildInput&)>;
 
-  Policies(std::uint32_t workers, FileLoader load_file);
+  Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits);
 
   // Of a service with effective weights. `live`: one for each backend, or empty. Errors: of the file.
   core::Result<Policy> policy_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
   // Of its shadow; null where it has none.
   core::Result<Policy> shadow_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
+
+  // Files that have changed are loaded again when their policies are next asked for, and policies that have
+  // been set aside have another chance. Without it a file is read only when a service is given it.
+  void look_again();
 
   // Forgets the policies of all services but those for which `keep(name)` holds.
   template <typename Keep>
@@ -41,19 +47,29 @@ class Policies {
     std::vector<core::Backend> backends;
     std::vector<core::LiveBackend*> live;
     Policy policy;
+    // Of policies from files, else null.
+    std::shared_ptr<plugin::PolicyCode> code{};
+    std::shared_ptr<policy::GuardRecord> record{};
+    bool look_again = false;
   };
   enum class Role : std::uint8_t { policy, shadow };
   struct Key {
     std::string service;
     Role role = Role::policy;
     friend auto operator<=>(const Key&, const Key&) = default;
+    std::string text() const;  // "service web: policy"
   };
-  core::Result<Policy> policy_for(Role role, const core::PolicySpec& spec, const core::Service& service,
+  static bool is_outdated(const Built& built);
+  core::Result<Policy> policy_for(const Key& key, const core::PolicySpec& spec, const core::Service& service,
                                   const std::vector<core::LiveBackend*>& live);
-  core::Result<Policy> build(const core::PolicySpec& spec, const policy::BuildInput& input) const;
+  // What is to be built in place of `built`. `before`: what the key has been given of the same spec; null:
+  // nothing.
+  core::Result<Built> build(const Key& key, Built built, const Built* before);
+  core::Result<Built> build_from_file(const Key& key, Built built, const Built* before);
 
   std::uint32_t workers_;
-  FileLoader load_file_;
+  plugin::Loader loader_;
+  policy::GuardLimits limits_;
   std::map<Key, Built> built_;
 };
 
