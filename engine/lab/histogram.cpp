@@ -17,6 +17,7 @@ double Histogram::middle_of(std::size_t bucket) const {
 
 double Histogram::quantile(double q) const {
   if (count_ == 0) return 0;
+  if (q >= 1) return static_cast<double>(max_);
   const double rank = std::ceil(q * static_cast<double>(count_));
   const std::uint64_t wanted = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(rank), 1, count_);
   std::uint64_t up_to = 0;

@@ -17,6 +17,8 @@ namespace nfsteer::lab {
 namespace {
 
 constexpr std::uint64_t kNetworkStream = 14;  // beside those of workload.cpp
+// 126 years: what would be served later is served then, so that no sum of times overflows.
+constexpr Nanoseconds kEndOfTime = 4'000'000'000'000'000'000;
 constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
 
 // What a server does, beside what the engine knows of it.
@@ -289,11 +291,11 @@ void Simulation::serve(std::uint32_t slot, Nanoseconds now) {
   double time = static_cast<double>(flow.work) * machine.slow / server.speed;
   if (server.bandwidth > 0)
     time += static_cast<double>(flow.bytes) / server.bandwidth * static_cast<double>(kSecond);
-  const auto taken = static_cast<Nanoseconds>(std::min(time, 4e18));
+  const auto taken = static_cast<Nanoseconds>(std::min(time, static_cast<double>(kEndOfTime)));
   flow.failures = machine.failures;
   if (tally_.counts(flow.start)) tally_.waited(now - flow.queued_at);
   tally_.worked(flow.server, taken);
-  events_.push(now + taken, EventKind::served, slot);
+  events_.push(std::min(now + taken, kEndOfTime), EventKind::served, slot);
 }
 
 void Simulation::leave_server(std::uint32_t slot, Nanoseconds now) {
