@@ -1,6 +1,7 @@
 #include "cli/completion.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <regex>
 
@@ -70,13 +71,19 @@ std::string value_or_empty(const Parsed& parsed, const std::string& name) {
   return found == parsed.values.end() ? "" : found->second;
 }
 
+bool takes_file(std::string_view name) {
+  constexpr std::string_view kNames[] = {"FILE",     "--config", "--control", "--pcap",
+                                         "--record", "--churn",  "--plot"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
 // `before` stands in front of each value: "--mode=".
 void offer_values(Completion& completion, const CLI::Option& option, const Parsed& parsed,
                   const std::string& before, const LiveNames& live) {
   const std::string name = name_of(option);
   const std::string& help = option.get_description();
   std::vector<std::string> values;
-  if (name == "FILE" || name == "--config" || name == "--control") {
+  if (takes_file(name)) {
     completion.files = true;
   } else if (name == "SERVICE") {
     values = live.services(value_or_empty(parsed, "--control"));
