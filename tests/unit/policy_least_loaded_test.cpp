@@ -71,7 +71,7 @@ TEST(LeastLoaded, EquallyGoodOnesAreDrawnByWeight) {
     for (int pick = 0; pick < kPicks; ++pick)
       counts[asker.ask(*policy).value()] += 1;
     double chi_square = 0;
-    for (const std::size_t index : {0, 1, 2, 4}) {
+    for (const std::size_t index : {0U, 1U, 2U, 4U}) {
       const double expected = kPicks * (is_weighted ? pool.backends[index].weight / 10.0 : 0.25);
       chi_square += (counts[index] - expected) * (counts[index] - expected) / expected;
     }
