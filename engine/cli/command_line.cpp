@@ -95,6 +95,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_run(app, action);
   add_client_commands(app, action);
   add_explain(app, action);
+  add_record(app, action);
   add_rules_commands(app, action);
   add_top(app, action);
   add_simulate(app, action);

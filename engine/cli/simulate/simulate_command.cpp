@@ -17,6 +17,7 @@
 #include "lab/assertion.hpp"
 #include "lab/disruption.hpp"
 #include "lab/simulation.hpp"
+#include "plugin/loader.hpp"
 
 namespace nfsteer::cli {
 namespace {
@@ -38,12 +39,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Policies that come from files.
-Result<lab::PolicyPtr> load_policy_file(const core::PolicySpec& spec, const policy::BuildInput& /*input*/) {
-  return core::usage_error("--policy", spec.name + " is a file, and this nfsteer loads none",
-                           "name a policy");
-}
-
 // The policy alone, over flows of the scenario's clients, for a tenth of a second.
 Result<double> decisions_per_second(const lab::Scenario& scenario, const core::PolicySpec& spec) {
   constexpr double kEnough_s = 0.1;
@@ -52,7 +47,7 @@ Result<double> decisions_per_second(const lab::Scenario& scenario, const core::P
   const lab::Probes probes(probing);
   const lab::Fleet fleet(scenario);
   const lab::Members members = fleet.members();
-  const auto policy = lab::build_policy(spec, members.input(), load_policy_file);
+  const auto policy = lab::build_policy(spec, members.input(), plugin::load_policy);
   if (!policy) return tl::unexpected(policy.error());
   core::Random random(scenario.seed);
   core::PickContext context{random, 0, 0};
@@ -72,7 +67,7 @@ Result<double> decisions_per_second(const lab::Scenario& scenario, const core::P
 
 Result<Outcome> run(const lab::Scenario& scenario, const core::PolicySpec& policy, bool timed) {
   const auto start = Clock::now();
-  auto report = lab::simulate(scenario, policy, load_policy_file);
+  auto report = lab::simulate(scenario, policy, plugin::load_policy);
   if (!report) return tl::unexpected(report.error());
   Outcome outcome{*std::move(report), std::nullopt};
   if (!timed) return outcome;
