@@ -74,7 +74,7 @@ def test_policies_are_judged_beside_their_speed(micro, tmp_path):
 
 def count(micro, out, *options):
     subprocess.run([ROOT / "bench/micro/count.py", micro, "--out", out, *options], check=True, capture_output=True,
-                   timeout=60)
+                   timeout=120)
     return json.loads(out.read_text())["instructions"]
 
 
@@ -99,7 +99,7 @@ def test_count_tells_what_is_wrong_in_one_line(micro, tmp_path):
 
 def test_run_takes_the_microbenchmarks_alone(build, micro, tmp_path):
     process = start_run(build, "--quick", "--only", "micro", "--out", tmp_path / "out")
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stdout + stderr
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["counts.json", "micro.json"]
     found = json.loads((tmp_path / "out/micro.json").read_text())["benchmarks"]
