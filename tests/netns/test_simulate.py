@@ -13,6 +13,7 @@ SCENARIO = """
 policies: [weighted-random, power-of-two-choices, maglev]
 workload: {rate: 900, duration: 20s, service_time: 10ms}
 backends: 10
+detection: 2s
 churn:
   - {at: 5s, do: drain, backend: 10.0.0.3}
   - {at: 10s, do: fail, backend: 10.0.0.5}
@@ -53,7 +54,7 @@ def test_json_says_the_same_each_time_but_for_the_clock(scenario):
     assert two["p99_ms"] < chance["p99_ms"]
     assert policies["maglev"]["metrics"]["moved"] < 0.2 < chance["moved"]
     assert [each["what"] for each in policies["maglev"]["changes"]] == [
-        "drain 10.0.0.3", "fail 10.0.0.5", "recover 10.0.0.5", "10.0.0.5 is down", "10.0.0.5 is up"]
+        "drain 10.0.0.3", "fail 10.0.0.5", "10.0.0.5 is down", "recover 10.0.0.5", "10.0.0.5 is up"]
     timing = json.loads(simulate(scenario, "--json").stdout)["policies"][0]["timing"]
     assert timing["decisions_per_second"] > 10_000
 
