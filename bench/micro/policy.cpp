@@ -108,7 +108,7 @@ void add_policy(const Registry& registry, const core::PolicySpec& spec, std::uin
   } else {
     registry.add("policy_pick/" + name, prepare);
   }
-  registry.add("policy_build/" + name, [spec, count] {
+  registry.add_slow("policy_build/" + name, [spec, count] {
     return [spec, pool = std::make_unique<Pool>(count)] {
       benchmark::DoNotOptimize(policy::build(spec, pool->input()));
     };

@@ -21,6 +21,12 @@ class Registry {
     add(name, prepare, [] { return benchmark::UserCounters{}; });
   }
 
+  // What takes milliseconds, and would take minutes where instructions are counted: by the clock alone.
+  template <typename Prepare>
+  void add_slow(const std::string& name, Prepare prepare) const {
+    if (iterations_ == 0) add(name, prepare);
+  }
+
   // `judge` returns further figures about what is measured; it is called after the measurement, and not at
   // all where only instructions are counted.
   template <typename Prepare, typename Judge>

@@ -21,7 +21,7 @@ NAMES = {
     "flow_hash/tcp_syn_v4", "flow_hash/tcp_syn_v6",
     "flow_cache/hit", "flow_cache/miss", "flow_cache/store",
     *(f"rewrite/{kind}/{length}" for kind in ("incremental", "full") for length in (64, 512, 1500, 65535)),
-    *(f"policy_{what}/{policy}/{count}" for what in ("pick", "build") for policy in POLICIES for count in COUNTS),
+    *(f"policy_pick/{policy}/{count}" for policy in POLICIES for count in COUNTS),
     "queue_message/tcp_syn_v4", "queue_message/tcp_syn_v6",
     "verdict/accept", *(f"verdict/rewritten/{length}" for length in (60, 1500, 65531)),
     "syn_parse_hash_pick_rewrite/2", "syn_parse_hash_pick_rewrite/1000",
@@ -30,6 +30,8 @@ NAMES = {
     "later_packet/rewrite_full/65531",
     "conntrack_message/new_tcp", "tracking/udp_flow", "tracking/tcp_connection",
 }
+# What takes too long where instructions are counted.
+CLOCKED = {f"policy_build/{policy}/{count}" for policy in POLICIES for count in COUNTS}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_every_benchmark_runs_and_is_in_the_json(micro, tmp_path):
                             text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     found = json.loads(out.read_text())["benchmarks"]
-    assert {each["name"] for each in found} == NAMES
+    assert {each["name"] for each in found} == NAMES | CLOCKED
     assert all(each["cpu_time"] > 0 and "error_occurred" not in each for each in found)
 
 
@@ -72,7 +74,7 @@ def test_policies_are_judged_beside_their_speed(micro, tmp_path):
 
 def count(micro, out, *options):
     subprocess.run([ROOT / "bench/micro/count.py", micro, "--out", out, *options], check=True, capture_output=True,
-                   timeout=60)
+                   timeout=120)
     return json.loads(out.read_text())["instructions"]
 
 
@@ -97,10 +99,11 @@ def test_count_tells_what_is_wrong_in_one_line(micro, tmp_path):
 
 def test_run_takes_the_microbenchmarks_alone(build, micro, tmp_path):
     process = start_run(build, "--quick", "--only", "micro", "--out", tmp_path / "out")
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stdout + stderr
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["counts.json", "micro.json"]
-    assert {each["run_name"] for each in json.loads((tmp_path / "out/micro.json").read_text())["benchmarks"]} >= NAMES
+    found = json.loads((tmp_path / "out/micro.json").read_text())["benchmarks"]
+    assert {each["run_name"] for each in found} >= NAMES | CLOCKED
     assert json.loads((tmp_path / "out/counts.json").read_text())["instructions"].keys() >= NAMES
 
 

@@ -113,6 +113,20 @@ TEST(RingHash, FewPointsFindTheirFlows) {
   EXPECT_GT(counts[1], 0);
 }
 
+// The flows right before and right after the point where the circle begins meet the same backend.
+TEST(RingHash, TheCircleCloses) {
+  const Pool pool(Weights(10, 1));
+  const auto policy = build("ring-hash,vnodes=1", pool.input());
+  const auto by_hash = [](const core::FlowKey& a, const core::FlowKey& b) {
+    return HashKey{}.of(a) < HashKey{}.of(b);
+  };
+  std::vector<core::FlowKey> flows;
+  for (std::uint32_t flow = 0; flow < 10'000; ++flow)
+    flows.push_back(client_flow(flow));
+  const auto [first, last] = std::minmax_element(flows.begin(), flows.end(), by_hash);
+  EXPECT_EQ(Asker().ask(*policy, *first), Asker().ask(*policy, *last));
+}
+
 // Nine flows of ten are one and the same.
 core::FlowKey skewed_flow(std::uint32_t number) {
   return client_flow(number % 10 == 0 ? number : 0);

@@ -3,9 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <deque>
-#include <new>
 #include <numeric>
 #include <ostream>
 #include <string>
@@ -15,25 +13,6 @@
 #include <gtest/gtest.h>
 
 #include "policy_support.hpp"
-
-namespace {
-
-std::atomic<std::size_t> allocations{0};
-
-}  // namespace
-
-// Out of line: g++ would otherwise inline one of a pair and warn that malloc and delete do not match.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace nfsteer::policy::test {
 namespace {
@@ -288,18 +267,6 @@ TEST_P(PolicyContract, WorkersAskConcurrently) {
   is_over = true;
   writer.join();
   EXPECT_EQ(wrong, (std::array<std::uint32_t, kWorkers>{}));
-}
-
-TEST_P(PolicyContract, NoPickAllocatesMemory) {
-  const Pool pool(Weights(500, 3));
-  const auto policy = built(pool.input());
-  Asker asker;
-  std::size_t picked = 0;
-  const std::size_t before = allocations;
-  for (std::uint32_t flow = 0; flow < 2000; ++flow)
-    picked += asker.ask(*policy, any_flow(flow), flow).has_value();
-  EXPECT_EQ(allocations, before);
-  EXPECT_EQ(picked, 2000U);
 }
 
 std::string identifier(const testing::TestParamInfo<PolicyInfo>& info) {
