@@ -58,7 +58,9 @@ void append_shares(std::string& script, std::span<const Outcome> outcomes) {
     }
     script += '\n';
   }
-  script += "EOD\nset title 'Share of the flows'\nset ylabel '%'\nset yrange [0:*]\nset key top right\n";
+  script +=
+      "EOD\nset title 'Share of the flows'\nset ylabel '%'\nset yrange [0:*]\nset key outside top center "
+      "horizontal font ',8'\n";
   const bool has_bars = backends.size() <= kBarsMax;
   if (has_bars)
     script +=
@@ -94,7 +96,7 @@ void append_times(std::string& script, std::span<const Outcome> outcomes) {
   }
   script +=
       "set title 'Response times'\nset xlabel 'ms'\nset ylabel 'part of the flows that took longer'\n"
-      "set logscale xy\nset format y '10^{%L}'\nset key bottom left\nplot ";
+      "set logscale xy\nset format y '%g'\nset key inside bottom left vertical font ',8'\nplot ";
   for (std::size_t i = 0; i < outcomes.size(); ++i)
     fmt::format_to(to, "{}$times{} with lines lw 2 lt {} title {}", i == 0 ? "" : ", ", i, i + 1,
                    quoted(core::to_string(outcomes[i].report.policy)));
@@ -128,8 +130,10 @@ void append_timeline(std::string& script, const lab::Report& report, std::size_t
     script += '\n';
   }
   if (report.decisions == 0) script += "0" + std::string(2 * backends, '0') + "\n";
-  fmt::format_to(to, "EOD\nset title {}\nset ylabel '%'\nset yrange [0:*]\nset key outside right font ',7'\n",
-                 quoted("Share over time: " + core::to_string(report.policy)));
+  fmt::format_to(
+      to,
+      "EOD\nset title {}\nset ylabel '%'\nset yrange [0:*]\nset key outside right top vertical font ',7'\n",
+      quoted("Share over time: " + core::to_string(report.policy)));
   append_marks(script, report, index == 0);
   script += "plot ";
   for (std::size_t i = 0; i < backends; ++i)
