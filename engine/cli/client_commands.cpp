@@ -129,7 +129,7 @@ void add_client_commands(CLI::App& app, Action& action) {
   add_services(app, action);
   add_field(app, action, "mode", "Switch the mode of a service; its connections go on",
             "dnat, connection, inspect or rewrite");
-  add_field(app, action, "policy", "Switch the balancing policy of a service", "name of the policy");
+  add_policy(app, action);
   add_backend_commands(app, action);
   add_weight(app, action, "Short for backend weight");
   add_reload(app, action);
