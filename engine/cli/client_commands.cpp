@@ -130,6 +130,7 @@ void add_client_commands(CLI::App& app, Action& action) {
   add_field(app, action, "mode", "Switch the mode of a service; its connections go on",
             "dnat, connection, inspect or rewrite");
   add_policy(app, action);
+  add_shadow(app, action);
   add_backend_commands(app, action);
   add_weight(app, action, "Short for backend weight");
   add_reload(app, action);

@@ -1,4 +1,5 @@
-// `nfsteer policy SERVICE POLICY`, and what helps to find or to write a policy: list, show, new.
+// `nfsteer policy SERVICE POLICY` and `nfsteer shadow SERVICE POLICY`; and what helps to find or to write a
+// policy: `nfsteer policy list`, `show` and `new`.
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -154,12 +155,13 @@ core::Result<std::string> with_whole_path(const std::string& policy) {
   return whole.lexically_normal().string() + policy.substr(name.size());
 }
 
-core::Result<void> set_policy(const ClientArguments& arguments) {
+// `field`: policy or shadow.
+core::Result<void> set_policy(const ClientArguments& arguments, const char* field) {
   if (arguments.service.empty() || arguments.value.empty())
     return core::usage_error("policy", "SERVICE and POLICY are needed", "see `nfsteer policy --help`");
   const auto policy = with_whole_path(arguments.value);
   if (!policy) return tl::unexpected(policy.error());
-  return call(arguments, "PATCH", api_path({"services", arguments.service}), {{"policy", *policy}});
+  return call(arguments, "PATCH", api_path({"services", arguments.service}), {{field, *policy}});
 }
 
 }  // namespace
@@ -173,11 +175,20 @@ void add_policy(CLI::App& app, Action& action) {
   command->add_option("POLICY", arguments->value,
                       "name of the policy, PATH.so or PATH.py:CLASS, and ,OPTION=VALUE...");
   command->callback([=, &action] {
-    if (command->get_subcommands().empty()) action = [=] { return set_policy(*arguments); };
+    if (command->get_subcommands().empty()) action = [=] { return set_policy(*arguments, "policy"); };
   });
   add_list(*command, action);
   add_show(*command, action);
   add_new(*command, action);
+}
+
+void add_shadow(CLI::App& app, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("shadow", "Ask a second policy as well, without effect; `status` compares them");
+  const auto arguments = add_client_arguments(*command);
+  add_service_argument(*command, *arguments);
+  command->add_option("POLICY", arguments->value, "as for `nfsteer policy`, or none")->required();
+  command->callback([=, &action] { action = [=] { return set_policy(*arguments, "shadow"); }; });
 }
 
 }  // namespace nfsteer::cli

@@ -5,6 +5,7 @@
 // what its backends have become, weighted random decides: traffic must not wait for whoever wrote it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -27,6 +28,8 @@ class Policies {
 
   // Of a service with effective weights. `live`: one for each backend, or empty. Errors: of the file.
   core::Result<Policy> policy_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
+  // Of its shadow; null where it has none.
+  core::Result<Policy> shadow_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
 
   // Files that have changed are loaded again when their policies are next asked for, and policies that have
   // been set aside have another chance. Without it a file is read only when a service is given it.
@@ -35,7 +38,7 @@ class Policies {
   // Forgets the policies of all services but those for which `keep(name)` holds.
   template <typename Keep>
   void release_unless(Keep keep) {
-    std::erase_if(built_, [&](const auto& each) { return !keep(each.first); });
+    std::erase_if(built_, [&](const auto& each) { return !keep(each.first.service); });
   }
 
  private:
@@ -49,16 +52,25 @@ class Policies {
     std::shared_ptr<policy::GuardRecord> record{};
     bool look_again = false;
   };
+  enum class Role : std::uint8_t { policy, shadow };
+  struct Key {
+    std::string service;
+    Role role = Role::policy;
+    friend auto operator<=>(const Key&, const Key&) = default;
+    std::string text() const;  // "service web: policy"
+  };
   static bool is_outdated(const Built& built);
-  // `before`: what this service has been given of the same spec; null: nothing.
-  core::Result<Built> build(const core::Service& service, const std::vector<core::LiveBackend*>& live,
-                            const Built* before);
-  core::Result<Built> build_from_file(Built built, const std::string& service, const Built* before);
+  core::Result<Policy> policy_for(const Key& key, const core::PolicySpec& spec, const core::Service& service,
+                                  const std::vector<core::LiveBackend*>& live);
+  // What is to be built in place of `built`. `before`: what the key has been given of the same spec; null:
+  // nothing.
+  core::Result<Built> build(const Key& key, Built built, const Built* before);
+  core::Result<Built> build_from_file(const Key& key, Built built, const Built* before);
 
   std::uint32_t workers_;
   plugin::Loader loader_;
   policy::GuardLimits limits_;
-  std::map<std::string, Built, std::less<>> built_;  // by service
+  std::map<Key, Built> built_;
 };
 
 }  // namespace nfsteer::control
