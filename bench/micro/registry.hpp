@@ -54,6 +54,7 @@ class Registry {
 
 void add_core(const Registry& registry);
 void add_policies(const Registry& registry);
+void add_plugins(const Registry& registry);
 void add_netlink(const Registry& registry);
 void add_paths(const Registry& registry);
 void add_tracking(const Registry& registry);

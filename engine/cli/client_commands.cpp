@@ -112,9 +112,8 @@ void add_client_commands(CLI::App& app, Action& action) {
   add_services(app, action);
   add_field(app, action, "mode", "Switch the mode of a service; its connections go on",
             "dnat, connection, inspect or rewrite");
-  add_field(app, action, "policy", "Switch the balancing policy of a service", "name of the policy");
-  add_field(app, action, "shadow", "Ask a second policy as well, without effect; `status` compares them",
-            "name of the policy, or none");
+  add_policy(app, action);
+  add_shadow(app, action);
   add_backend_commands(app, action);
   add_weight(app, action, "Short for backend weight");
   add_reload(app, action);

@@ -141,10 +141,10 @@ Completion complete(const CLI::App& app, std::span<const std::string> words, con
 std::vector<std::string> listed_values(std::string_view help) {
   // Words between commas and "or", up to the end or a colon; or clauses "word: what it means".
   static const std::regex kList(
-      R"(^([a-z0-9-]+( \(default\))?)((, | or )[a-z0-9-]+( \(default\))?)+(?=$|:))");
+      R"(^([a-z0-9+-]+( \(default\))?)((, | or )[a-z0-9+-]+( \(default\))?)+(?=$|:))");
   static const std::regex kClauses(
       R"(^[a-z0-9-]+( \(default\))?: [^;]*(; [a-z0-9-]+( \(default\))?: [^;]*)+$)");
-  static const std::regex kWord(R"((?:^|, | or )([a-z0-9-]+))");
+  static const std::regex kWord(R"((?:^|, | or )([a-z0-9+-]+))");
   static const std::regex kClause(R"((?:^|; )([a-z0-9-]+)(?: \(default\))?:)");
   const std::string text(help);
   std::vector<std::string> values;
