@@ -36,6 +36,10 @@ core::Result<void> refuse_beside_another() {
       "stop that one, or give it these services as well: one engine holds all rules");
 }
 
+core::Result<Policies::Policy> refuse_files(const core::PolicySpec& spec, const policy::BuildInput&) {
+  return core::usage_error(spec.name, "policy files are not loaded yet");
+}
+
 std::uint64_t random_seed() {
   std::random_device device;  // 32 bits a call
   return std::uint64_t{device()} << 32 | device();
@@ -43,19 +47,15 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-Engine::Engine(asio::io_context& io, config::Config config, Source source, core::QueueLayout layout,
-               netlink::InterfaceTable interfaces)
+Engine::Engine(asio::io_context& io, config::Config config, Source source, Policies::FileLoader load_file,
+               core::QueueLayout layout, netlink::InterfaceTable interfaces)
     : settings_(std::move(config.engine)),
       source_(std::move(source)),
       seed_(settings_.seed.value_or(random_seed())),
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
-      policies_(
-          layout.workers,
-          [](const core::PolicySpec& spec, const policy::BuildInput&) -> core::Result<Policies::Policy> {
-            return core::usage_error(spec.name, "policy files are not loaded yet");
-          }),
+      policies_(layout.workers, load_file ? std::move(load_file) : refuse_files),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),
@@ -63,14 +63,14 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, core:
       tick_timer_(io) {}
 
 core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config::Config config,
-                                                    Source source) {
+                                                    Source source, Policies::FileLoader load_file) {
   const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
   std::vector<Service> services = std::move(config.services);
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
-  std::unique_ptr<Engine> engine(
-      new Engine(io, std::move(config), std::move(source), layout, std::move(*interfaces)));
+  std::unique_ptr<Engine> engine(new Engine(io, std::move(config), std::move(source), std::move(load_file),
+                                            layout, std::move(*interfaces)));
   if (auto started = engine->start_workers(); !started) return tl::unexpected(started.error());
   // Again, now that we can be seen: of two that start at once, at least one leaves.
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
