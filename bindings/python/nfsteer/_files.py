@@ -2,6 +2,7 @@
 
 import itertools
 import linecache
+import os
 import pathlib
 import sys
 import traceback
@@ -11,7 +12,7 @@ from typing import Any, Dict, Optional, Tuple, Type, Union
 from ._nfsteer import Error
 from .policy import Policy
 
-_HERE = str(pathlib.Path(__file__).resolve().parent)
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _numbers = itertools.count(1)
 
 
