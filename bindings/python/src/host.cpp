@@ -37,9 +37,12 @@ constexpr nfsteer_policy kRefusal = {
 // Extension modules take libpython's functions from the program as a whole, which has loaded this library,
 // and libpython with it, for itself alone.
 bool show_interpreter() {
-  if (dlopen(NFSTEER_LIBPYTHON, RTLD_NOW | RTLD_GLOBAL) != nullptr) return true;
+  Dl_info libpython = {};
+  const bool is_known = dladdr(reinterpret_cast<void*>(&Py_InitializeEx), &libpython) != 0;
+  if (is_known && dlopen(libpython.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL) != nullptr) return true;
   const char* reason = dlerror();
-  failure = std::string("the interpreter cannot be loaded: ") + (reason == nullptr ? "" : reason);
+  failure =
+      std::string("the interpreter cannot be shown to its modules: ") + (reason == nullptr ? "" : reason);
   return false;
 }
 
@@ -81,8 +84,8 @@ const nfsteer_policy* interface_of_package() {
 
 // The control thread. What fails is told by create(), and tried again with the next load.
 extern "C" const nfsteer_policy* nfsteer_policy_entry(void) {
-  if (!show_interpreter()) return &kRefusal;
-  if (Py_IsInitialized() == 0) {
+  if (Py_IsInitialized() == 0) {  // else the program is Python
+    if (!show_interpreter()) return &kRefusal;
     Py_InitializeEx(0);
     PyEval_SaveThread();
   }
