@@ -20,6 +20,8 @@ core::Result<core::PolicySpec> read_policy_spec(const Place& place);
 core::Result<void> read_policy(const Place& place, core::Service& service);
 core::Result<void> read_shadow(const Place& place, core::Service& service);
 core::Result<void> read_backends(const Place& place, core::Service& service);
+// One of backend_fields(), for maps that have others beside them.
+core::Result<void> read_backend_field(const Place& place, core::Backend& backend);
 core::Result<void> read_affinity(const Place& place, core::Service& service);
 core::Result<void> read_health(const Place& place, core::Service& service);
 

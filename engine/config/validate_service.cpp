@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cassert>
 #include <chrono>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -137,6 +139,12 @@ std::vector<std::string_view> service_fields() {
 
 std::vector<std::string_view> backend_fields() {
   return names_of(kBackendFields);
+}
+
+Result<void> read_backend_field(const Place& place, Backend& backend) {
+  const auto field = std::ranges::find(kBackendFields, place.value().name, &Field<Backend>::name);
+  assert(field != std::end(kBackendFields));
+  return field->read(place, backend);
 }
 
 Result<void> read_backends(const Place& place, Service& service) {
