@@ -5,7 +5,8 @@
 #include <string_view>
 
 #include "control/version.hpp"
-#include "policy/catalogue.hpp"
+#include "plugin/trial.hpp"
+#include "plugin/try_policy.hpp"
 #include "process/log.hpp"
 
 namespace nfsteer::cli {
@@ -107,6 +108,8 @@ int run_command_line(int argc, const char* const* argv) {
     print_completion(app, {argv + 2, argv + argc});
     return 0;
   }
+  if (argc == 4 && std::string_view(argv[1]) == plugin::kTryPolicyCommand)
+    plugin::run_trial(argv[2], argv[3]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

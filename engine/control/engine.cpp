@@ -22,6 +22,14 @@ using core::Snapshot;
 using core::SteeredService;
 
 constexpr auto kDrainMax = std::chrono::seconds(2);
+// What a policy from a file may take for a decision.
+constexpr std::uint64_t kDecisionBudget_ns = 100'000;
+constexpr const char* kThisProgram = "/proc/self/exe";
+
+std::uint64_t monotonic_ns() noexcept {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
+}
 
 std::unique_ptr<const Snapshot> empty_snapshot() {
   return std::make_unique<const Snapshot>(std::vector<SteeredService>{});
@@ -36,10 +44,6 @@ core::Result<void> refuse_beside_another() {
       "stop that one, or give it these services as well: one engine holds all rules");
 }
 
-core::Result<Policies::Policy> refuse_files(const core::PolicySpec& spec, const policy::BuildInput&) {
-  return core::usage_error(spec.name, "policy files are not loaded yet");
-}
-
 std::uint64_t random_seed() {
   std::random_device device;  // 32 bits a call
   return std::uint64_t{device()} << 32 | device();
@@ -47,7 +51,7 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-Engine::Engine(asio::io_context& io, config::Config config, Source source, Policies::FileLoader load_file,
+Engine::Engine(asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
                core::QueueLayout layout, netlink::InterfaceTable interfaces)
     : settings_(std::move(config.engine)),
       source_(std::move(source)),
@@ -55,7 +59,8 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
-      policies_(layout.workers, load_file ? std::move(load_file) : refuse_files),
+      policies_(layout.workers, plugin::Loader({build_own ? "" : kThisProgram, kDecisionBudget_ns}),
+                {kDecisionBudget_ns, monotonic_ns}, build_own),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),
@@ -63,13 +68,13 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       tick_timer_(io) {}
 
 core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config::Config config,
-                                                    Source source, Policies::FileLoader load_file) {
+                                                    Source source, Policies::OwnBuilder build_own) {
   const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
   std::vector<Service> services = std::move(config.services);
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
-  std::unique_ptr<Engine> engine(new Engine(io, std::move(config), std::move(source), std::move(load_file),
+  std::unique_ptr<Engine> engine(new Engine(io, std::move(config), std::move(source), std::move(build_own),
                                             layout, std::move(*interfaces)));
   if (auto started = engine->start_workers(); !started) return tl::unexpected(started.error());
   // Again, now that we can be seen: of two that start at once, at least one leaves.

@@ -364,6 +364,7 @@ core::Result<std::vector<std::string>> Engine::read_again() {
   if (config->engine != settings_)
     spdlog::warn("reload: the `engine` section has changed; that takes effect at the next start");
   std::vector<std::string> changes = config::differences(services_, config->services);
+  policies_.look_again();
   if (auto changed = change_services(std::move(config->services)); !changed) return fail(changed.error());
   ++reloads_.succeeded;
   reloads_.last_success_s =
@@ -376,6 +377,8 @@ core::Result<void> Engine::edit(const Change& change) {
   if (auto edited = change(list); !edited) return edited;
   auto wanted = config::validate_services(list);
   if (!wanted) return tl::unexpected(wanted.error());
+  // Who sets what is set already means the file, not its name.
+  if (*wanted == services_) policies_.look_again();
   return change_services(*std::move(wanted));
 }
 

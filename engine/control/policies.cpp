@@ -3,35 +3,93 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "policy/catalogue.hpp"
 
 namespace nfsteer::control {
 
-Policies::Policies(std::uint32_t workers, FileLoader load_file)
-    : workers_(workers), load_file_(std::move(load_file)) {}
+Policies::Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits,
+                   OwnBuilder build_own)
+    : workers_(workers), loader_(std::move(loader)), limits_(limits), build_own_(std::move(build_own)) {}
+
+void Policies::look_again() {
+  for (auto& [name, built] : built_)
+    built.look_again = true;
+}
+
+bool Policies::is_outdated(const Built& built) {
+  if (!built.look_again || built.record == nullptr) return false;
+  // Whether a program's own has changed is not known: it is.
+  return built.code == nullptr || built.record->report().set_aside || built.code->has_changed();
+}
 
 core::Result<Policies::Policy> Policies::policy_of(const core::Service& service,
                                                    const std::vector<core::LiveBackend*>& live) {
+  const Built* before = nullptr;
   if (const auto known = built_.find(service.name); known != built_.end()) {
-    const Built& built = known->second;
-    if (built.spec == service.policy && built.backends == service.backends && built.live == live)
-      return built.policy;
+    Built& built = known->second;
+    if (built.spec == service.policy && !is_outdated(built)) {
+      built.look_again = false;
+      if (built.backends == service.backends && built.live == live) return built.policy;
+      before = &built;
+    }
   }
-  auto policy = build(service.policy, {service.backends, live, workers_});
-  if (!policy) {
-    core::Error error = policy.error();
+  auto built = build(service, live, before);
+  if (!built) {
+    core::Error error = built.error();
     error.thing = fmt::format("service {}: policy {}", service.name, error.thing);
     return tl::unexpected(std::move(error));
   }
-  built_.insert_or_assign(service.name, Built{service.policy, service.backends, live, *policy});
-  return policy;
+  return built_.insert_or_assign(service.name, *std::move(built)).first->second.policy;
 }
 
-core::Result<Policies::Policy> Policies::build(const core::PolicySpec& spec,
-                                               const policy::BuildInput& input) const {
-  if (core::is_policy_file(spec.name)) return load_file_(spec, input);
-  return policy::build(spec, input);
+core::Result<Policies::Built> Policies::build(const core::Service& service,
+                                              const std::vector<core::LiveBackend*>& live,
+                                              const Built* before) {
+  Built built{service.policy, service.backends, live, {}};
+  if (core::is_policy_file(service.policy.name))
+    return build_from_file(std::move(built), service.name, before);
+  built.policy = policy::build(service.policy, {service.backends, live, workers_});
+  return built;
+}
+
+core::Result<Policies::Built> Policies::build_from_file(Built built, const std::string& service,
+                                                        const Built* before) {
+  const policy::BuildInput input{built.backends, built.live, workers_};
+  if (before != nullptr) {
+    built.code = before->code;
+    built.record = before->record;
+  } else {
+    built.record = std::make_shared<policy::GuardRecord>(workers_, limits_);
+  }
+  if (const policy::GuardReport report = built.record->report(); report.set_aside) {
+    built.policy = std::make_shared<policy::Guarded>(report.reason, input, built.record);
+    return built;
+  }
+  auto policy = build_custom(built, input);
+  if (policy) {
+    built.policy = std::make_shared<policy::Guarded>(*std::move(policy), input, built.record);
+    return built;
+  }
+  if (before == nullptr) return tl::unexpected(policy.error());
+  spdlog::error("service {}: policy {}; weighted random decides for the backends as they are now", service,
+                policy.error().line());
+  built.policy = std::make_shared<policy::Guarded>(policy.error().line(), input, built.record);
+  return built;
+}
+
+core::Result<Policies::Policy> Policies::build_custom(Built& built, const policy::BuildInput& input) {
+  if (build_own_ && built.code == nullptr) {
+    auto own = build_own_(built.spec, input);
+    if (!own || *own != nullptr) return own;
+  }
+  if (built.code == nullptr) {
+    auto code = loader_.open(built.spec.name);
+    if (!code) return tl::unexpected(code.error());
+    built.code = *std::move(code);
+  }
+  return built.code->build(built.spec.options, input);
 }
 
 }  // namespace nfsteer::control

@@ -1,5 +1,8 @@
 // Builds the policies of services, and keeps those of services that have not changed: a table of 65,537
 // entries, or a round robin's place, is not thrown away because another service has a new backend.
+//
+// A policy from a file is guarded (policy/guarded.hpp). Where one that has been taken cannot be built for
+// what its backends have become, weighted random decides: traffic must not wait for whoever wrote it.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +14,8 @@
 
 #include "core/result.hpp"
 #include "core/service.hpp"
+#include "plugin/loader.hpp"
+#include "policy/guarded.hpp"
 #include "policy/policy.hpp"
 
 namespace nfsteer::control {
@@ -18,13 +23,19 @@ namespace nfsteer::control {
 class Policies {
  public:
   using Policy = std::shared_ptr<const policy::Policy>;
-  // Builds a policy that comes from a file (core::is_policy_file()).
-  using FileLoader = std::function<core::Result<Policy>(const core::PolicySpec&, const policy::BuildInput&)>;
 
-  Policies(std::uint32_t workers, FileLoader load_file);
+  // Builds the policies that a program has in itself. Null: not one of them, so the loader's.
+  using OwnBuilder = std::function<core::Result<Policy>(const core::PolicySpec&, const policy::BuildInput&)>;
+
+  Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits,
+           OwnBuilder build_own = {});
 
   // Of a service with effective weights. `live`: one for each backend, or empty. Errors: of the file.
   core::Result<Policy> policy_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
+
+  // Files that have changed are loaded again when their policies are next asked for, and policies that have
+  // been set aside have another chance. Without it a file is read only when a service is given it.
+  void look_again();
 
   // Forgets the policies of all services but those for which `keep(name)` holds.
   template <typename Keep>
@@ -38,11 +49,22 @@ class Policies {
     std::vector<core::Backend> backends;
     std::vector<core::LiveBackend*> live;
     Policy policy;
+    std::shared_ptr<plugin::PolicyCode> code{};     // null: of no file, or the program's own
+    std::shared_ptr<policy::GuardRecord> record{};  // null: of the catalogue
+    bool look_again = false;
   };
-  core::Result<Policy> build(const core::PolicySpec& spec, const policy::BuildInput& input) const;
+  static bool is_outdated(const Built& built);
+  // `before`: what this service has been given of the same spec; null: nothing.
+  core::Result<Built> build(const core::Service& service, const std::vector<core::LiveBackend*>& live,
+                            const Built* before);
+  core::Result<Built> build_from_file(Built built, const std::string& service, const Built* before);
+  // By the code of `built`, or by its program.
+  core::Result<Policy> build_custom(Built& built, const policy::BuildInput& input);
 
   std::uint32_t workers_;
-  FileLoader load_file_;
+  plugin::Loader loader_;
+  policy::GuardLimits limits_;
+  OwnBuilder build_own_;
   std::map<std::string, Built, std::less<>> built_;  // by service
 };
 

@@ -64,6 +64,8 @@ class alignas(64) LiveBackend {
   }
 
  private:
+  friend struct LiveBackendLayout;  // engine/plugin/abi.cpp holds it against the C interface
+
   struct Latency {
     float us = 0;
     std::uint32_t at_ms = 0;

@@ -129,6 +129,9 @@ typedef struct nfsteer_host {
   /* Moving average of a backend's TCP handshake time, peak-sensitive, decaying; microseconds; 0: not known. Any
    * thread. `now_ns`: nfsteer_context::now_ns. */
   double (*latency_us)(const nfsteer_live *live, uint64_t now_ns);
+
+  /* For built-ins that do something once a second: call it in tick(). */
+  void (*builtin_tick)(void *builtin, uint64_t now_ns);
 } nfsteer_host;
 
 /* nfsteer_policy::flags */

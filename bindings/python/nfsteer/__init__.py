@@ -14,6 +14,7 @@ from ._nfsteer import (Backend, Builtin, Error, Flow, Table, Weights, builtin, c
 from .bound import BoundPolicy
 from .engine import Engine
 from .policy import Policy
+from .simulation import simulate
 
 __all__ = ["Backend", "BoundPolicy", "Builtin", "Engine", "Error", "Flow", "Policy", "Table", "Weights", "builtin",
-           "catalogue"]
+           "catalogue", "simulate"]

@@ -1,19 +1,17 @@
 """The engine, in this process."""
 
 import atexit
-import itertools
 import json
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, Dict, List, Optional, Type, Union
+from typing import Any, Dict, List, Optional, Union
 from urllib.parse import quote
 
 from . import _nfsteer
 from ._nfsteer import Error
-from .policy import Policy
+from .naming import AnyPolicy, Naming
 
-AnyPolicy = Union[str, Policy, Type[Policy]]
 _running: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 
@@ -33,8 +31,7 @@ class Engine:
     def __init__(self, config: Union[str, "os.PathLike[str]", Mapping[str, Any], None] = None, *,
                  services: Optional[Sequence[Mapping[str, Any]]] = None, engine: Optional[Mapping[str, Any]] = None,
                  serve: bool = True):
-        self._numbers = itertools.count(1)
-        self._objects: Dict[str, Any] = {}
+        self._naming = Naming()
         text: Optional[str] = None
         file: Optional[str] = None
         if config is None or isinstance(config, Mapping):
@@ -46,21 +43,12 @@ class Engine:
             text = config
         else:
             file = os.path.abspath(os.fspath(config))
-        self._engine = _nfsteer.Engine(text, file, serve, self._objects)
+        self._engine = _nfsteer.Engine(text, file, serve, self._naming.objects)
 
     def _text_of(self, config: Mapping[str, Any]) -> str:
-        services = [{key: self._named(value) if key in ("policy", "shadow") else value
+        services = [{key: self._naming.name_of(value) if key in ("policy", "shadow") else value
                      for key, value in service.items()} for service in config.get("services", [])]
         return json.dumps({**config, "services": services}, indent=1, default=str)
-
-    def _named(self, policy: Any) -> Any:
-        """What a configuration calls it."""
-        if not isinstance(policy, Policy) and not (isinstance(policy, type) and issubclass(policy, Policy)):
-            return policy
-        cls = policy if isinstance(policy, type) else type(policy)
-        name = f"/python/{next(self._numbers)}.py:{cls.__name__}"
-        self._objects[name] = policy
-        return name
 
     def start(self) -> "Engine":
         self._engine.start()
@@ -99,8 +87,8 @@ class Engine:
 
     def set_policy(self, service: str, policy: AnyPolicy) -> None:
         """An object, a class, or as a configuration names it: "maglev", "/etc/nfsteer/mine.py:Mine"."""
-        name = self._named(policy)
-        if name in self._objects:
+        name = self._naming.name_of(policy)
+        if name in self._naming.objects:
             self._engine.add_object(name, policy)
         self.change_service(service, policy=name)
 

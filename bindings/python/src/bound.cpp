@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,7 +16,6 @@ namespace nfsteer::python {
 namespace {
 
 namespace py = pybind11;
-using Made = core::Result<std::shared_ptr<const policy::Policy>>;
 
 class PythonPicker final : public policy::Policy {
  public:
@@ -58,18 +58,6 @@ std::vector<Backend> backends_of(const policy::BuildInput& input) {
   return backends;
 }
 
-// `given` is called with the lock.
-template <typename Given>
-Made made_from(Given given, const std::string& name, const policy::BuildInput& input) {
-  const WorkerLock lock;
-  try {
-    return std::make_shared<const PythonPicker>(
-        std::make_unique<PythonPolicy>(given(), name, backends_of(input), input.workers));
-  } catch (const std::exception& error) {
-    return core::usage_error(name, error.what());
-  }
-}
-
 // A policy over backends that are not those of an engine, for trying it out.
 class BoundPolicy {
  public:
@@ -91,20 +79,41 @@ class BoundPolicy {
 
 }  // namespace
 
-Made make_picker(const core::PolicySpec& spec, const policy::BuildInput& input) {
-  const auto colon = spec.name.rfind(".py:");
-  if (colon == std::string::npos)
-    return core::usage_error(spec.name, "is no policy in Python", "write PATH.py:CLASS");
-  std::vector<Option> options;
-  for (const core::PolicySpec::Option& each : spec.options)
-    options.push_back({each.name, each.value});
-  return made_from(
-      [&] { return load_policy(spec.name.substr(0, colon + 3), spec.name.substr(colon + 4), options); },
-      spec.name, input);
+OwnPolicies::~OwnPolicies() {
+  if (!WorkerLock::is_possible()) {
+    for (auto& [name, object] : objects_)
+      object.release();  // the process ends, and its memory with it
+    return;
+  }
+  const WorkerLock lock;
+  objects_.clear();
 }
 
-Made make_picker(const py::object& given, const std::string& name, const policy::BuildInput& input) {
-  return made_from([&] { return given; }, name, input);
+void OwnPolicies::add(const py::dict& named) {
+  for (const auto& [name, object] : named)
+    add(py::str(name), py::reinterpret_borrow<py::object>(object));
+}
+
+core::Result<std::shared_ptr<const policy::Policy>> OwnPolicies::build(
+    const core::PolicySpec& spec, const policy::BuildInput& input) const {
+  constexpr std::string_view kSuffix = ".py:";
+  const auto suffix = spec.name.rfind(kSuffix);
+  if (suffix == std::string::npos) return nullptr;
+  const std::size_t colon = suffix + kSuffix.size() - 1;
+  const WorkerLock lock;
+  try {
+    std::vector<Option> options;
+    for (const core::PolicySpec::Option& each : spec.options)
+      options.push_back({each.name, each.value});
+    const auto found = objects_.find(spec.name);
+    py::object given = found != objects_.end()
+                           ? instance_of(found->second, options)
+                           : load_policy(spec.name.substr(0, colon), spec.name.substr(colon + 1), options);
+    return std::make_shared<const PythonPicker>(
+        std::make_unique<PythonPolicy>(std::move(given), spec.name, backends_of(input), input.workers));
+  } catch (const std::exception& error) {
+    return core::usage_error(spec.name, error.what());
+  }
 }
 
 void add_bound(py::module_& module) {

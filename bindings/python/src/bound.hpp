@@ -4,8 +4,11 @@
 
 #include <pybind11/pybind11.h>
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/picker.hpp"
 #include "core/policy_spec.hpp"
@@ -14,12 +17,25 @@
 
 namespace nfsteer::python {
 
-// A policy of PATH.py:CLASS, or of an object or class of this process. Takes the interpreter's lock itself.
-core::Result<std::shared_ptr<const policy::Policy>> make_picker(const core::PolicySpec& spec,
-                                                                const policy::BuildInput& input);
-core::Result<std::shared_ptr<const policy::Policy>> make_picker(const pybind11::object& given,
-                                                                const std::string& name,
-                                                                const policy::BuildInput& input);
+// Objects and classes of this process that specs call by a name, beside classes of files.
+class OwnPolicies {
+ public:
+  OwnPolicies() = default;
+  ~OwnPolicies();
+  OwnPolicies(const OwnPolicies&) = delete;
+  OwnPolicies& operator=(const OwnPolicies&) = delete;
+
+  // With the interpreter's lock. `name` looks like PATH.py:CLASS.
+  void add(const std::string& name, pybind11::object object) { objects_[name] = std::move(object); }
+  void add(const pybind11::dict& named);
+
+  // Without the lock, or with it. Null: a policy that is not in Python.
+  core::Result<std::shared_ptr<const policy::Policy>> build(const core::PolicySpec& spec,
+                                                            const policy::BuildInput& input) const;
+
+ private:
+  std::map<std::string, pybind11::object, std::less<>> objects_;  // with the lock
+};
 
 void add_bound(pybind11::module_& module);
 

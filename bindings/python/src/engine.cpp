@@ -5,7 +5,6 @@
 #include <chrono>
 #include <functional>
 #include <future>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,7 +52,7 @@ class Running {
  public:
   static core::Result<std::unique_ptr<Running>> start(asio::io_context& io, config::Config config,
                                                       control::Engine::Source source, bool serves,
-                                                      Policies::FileLoader load_file) {
+                                                      Policies::OwnBuilder build_own) {
     std::unique_ptr<Running> running(new Running(io, config.engine));
     const config::Engine settings = config.engine;
     if (serves) {
@@ -66,7 +65,7 @@ class Running {
       if (!server) return tl::unexpected(server.error());
       running->server_ = *std::move(server);
     }
-    auto engine = control::Engine::start(io, std::move(config), std::move(source), std::move(load_file));
+    auto engine = control::Engine::start(io, std::move(config), std::move(source), std::move(build_own));
     if (!engine) return tl::unexpected(engine.error());
     running->engine_ = *std::move(engine);
     running->flush_later();
@@ -96,9 +95,6 @@ class Running {
   std::unique_ptr<api::HttpServer> server_;
 };
 
-// Python objects that services name as their policies.
-using Objects = std::map<std::string, py::object, std::less<>>;
-
 class Engine {
   template <typename Call>
   auto on_control_thread(Call call) {
@@ -116,8 +112,7 @@ class Engine {
   Engine(std::optional<std::string> text, std::optional<std::string> file, bool serves,
          const py::dict& objects)
       : text_(std::move(text)), file_(std::move(file)), serves_(serves) {
-    for (const auto& [name, object] : objects)
-      add_object(py::str(name), py::reinterpret_borrow<py::object>(object));
+    own_->add(objects);
   }
   ~Engine() {
     // Python may forget an engine that runs. What stop() says went to the log.
@@ -168,7 +163,7 @@ class Engine {
     });
   }
 
-  void add_object(const std::string& name, py::object object) { (*objects_)[name] = std::move(object); }
+  void add_object(const std::string& name, py::object object) { own_->add(name, std::move(object)); }
 
  private:
   core::Result<config::Config> load() const {
@@ -180,21 +175,12 @@ class Engine {
     return [file = file_.value_or("")] { return config::load_file(file); };
   }
 
-  // The objects are looked up with the interpreter's lock, under which they are added.
-  Policies::FileLoader loader() const {
-    return [objects = objects_](const core::PolicySpec& spec,
-                                const policy::BuildInput& input) -> core::Result<Policies::Policy> {
-      {
-        const py::gil_scoped_acquire locked;
-        const auto found = objects->find(spec.name);
-        if (found != objects->end()) return make_picker(found->second, spec.name, input);
-      }
-      return make_picker(spec, input);
-    };
-  }
-
   void run(config::Config config, std::promise<core::Result<void>>& started) {
-    auto running = Running::start(*io_, std::move(config), source(), serves_, loader());
+    auto running =
+        Running::start(*io_, std::move(config), source(), serves_,
+                       [own = own_](const core::PolicySpec& spec, const policy::BuildInput& input) {
+                         return own->build(spec, input);
+                       });
     if (!running) {
       started.set_value(tl::unexpected(running.error()));
       return;
@@ -217,7 +203,7 @@ class Engine {
   std::optional<std::string> text_;
   std::optional<std::string> file_;
   bool serves_;
-  std::shared_ptr<Objects> objects_ = std::make_shared<Objects>();
+  std::shared_ptr<OwnPolicies> own_ = std::make_shared<OwnPolicies>();
   std::unique_ptr<asio::io_context> io_;
   std::unique_ptr<Running> running_;
   std::thread thread_;

@@ -4,6 +4,7 @@
 #include "bound.hpp"
 #include "engine.hpp"
 #include "python_policy.hpp"
+#include "simulate.hpp"
 #include "values.hpp"
 
 PYBIND11_MODULE(_nfsteer, module) {
@@ -12,6 +13,7 @@ PYBIND11_MODULE(_nfsteer, module) {
   nfsteer::python::add_values(module);
   nfsteer::python::add_bound(module);
   nfsteer::python::add_engine(module);
+  nfsteer::python::add_simulate(module);
   // For nfsteer-python.so, which is no Python module.
   module.attr("_policy_interface") = pybind11::capsule(nfsteer::python::c_interface(), "nfsteer_policy");
 }

@@ -43,6 +43,13 @@ PolicyTraits traits_of(const py::object& given) {
   });
 }
 
+py::dict dict_of(const std::vector<Option>& options) {
+  py::dict named;
+  for (const Option& each : options)
+    named[py::str(each.name)] = each.value;
+  return named;
+}
+
 // The largest becomes the largest that a backend can have; no positive share becomes none.
 std::uint32_t scaled(double weight, double most) {
   if (weight <= 0) return 0;
@@ -60,14 +67,13 @@ std::string describe(const py::error_already_set& error) {
   }
 }
 
+py::object instance_of(const py::object& class_or_object, const std::vector<Option>& options) {
+  return told([&] { return py::object(files().attr("instance_of")(class_or_object, dict_of(options))); });
+}
+
 py::object load_policy(const std::string& file, const std::string& class_name,
                        const std::vector<Option>& options) {
-  return told([&] {
-    py::dict arguments;
-    for (const Option& each : options)
-      arguments[py::str(each.name)] = each.value;
-    return py::object(files().attr("load")(file, class_name, arguments));
-  });
+  return told([&] { return py::object(files().attr("load")(file, class_name, dict_of(options))); });
 }
 
 PythonPolicy::PythonPolicy(py::object given, std::string name, std::vector<Backend> backends,

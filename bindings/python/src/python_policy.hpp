@@ -76,12 +76,14 @@ class PythonPolicy {
 // An error of Python as one line: "mine.py:12: ZeroDivisionError: division by zero". With the lock.
 std::string describe(const pybind11::error_already_set& error);
 
-// An object of this class of this file, made with the options as keyword arguments. With the lock. Throws
-// PolicyError.
 struct Option {
   std::string name;
   std::string value;
 };
+
+// An object of this class, or of this class of this file, made with the options as keyword arguments. With
+// the lock. Throws PolicyError.
+pybind11::object instance_of(const pybind11::object& class_or_object, const std::vector<Option>& options);
 pybind11::object load_policy(const std::string& file, const std::string& class_name,
                              const std::vector<Option>& options);
 

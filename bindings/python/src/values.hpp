@@ -63,8 +63,8 @@ struct Builtin {
   std::string spec;
   std::shared_ptr<const core::Picker> picker;  // answers with the indices of backends that have a session,
                                                // else with places in the list given
-  std::shared_ptr<Session> session;  // of its backends; null: they were made by hand
-  core::Random random;               // for picks outside of a worker's
+  std::shared_ptr<Session> session;            // of its backends; null: they were made by hand
+  core::Random random;                         // for picks outside of a worker's
 };
 
 // The backends as a policy is built from them. Throws PolicyError.
