@@ -9,7 +9,9 @@
 #include <dlfcn.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "nfsteer/policy.h"
 
@@ -62,12 +64,17 @@ std::string text_of_exception() {
   return line.substr(0, line.find('\n'));
 }
 
+// The folder of this library goes to the end of Python's path.
 bool add_package_folder() {
+  Dl_info own = {};
+  if (dladdr(&kRefusal, &own) == 0) return false;
+  std::error_code unknown;
+  const auto library = std::filesystem::canonical(own.dli_fname, unknown);
   PyObject* path = PySys_GetObject("path");  // borrowed
-  PyObject* folder = PyUnicode_DecodeFSDefault(NFSTEER_PYTHON_PACKAGE);
-  const bool added = path != nullptr && folder != nullptr && PyList_Append(path, folder) == 0;
+  PyObject* folder = PyUnicode_DecodeFSDefault(library.parent_path().c_str());
+  const bool is_added = path != nullptr && folder != nullptr && PyList_Append(path, folder) == 0;
   Py_XDECREF(folder);
-  return added;
+  return is_added;
 }
 
 const nfsteer_policy* interface_of_package() {

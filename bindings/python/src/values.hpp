@@ -85,6 +85,7 @@ class ContextScope {
 // What the Python types say in their constructors, for callers in C++ too. Throws PolicyError.
 Weights make_weights(std::vector<double> weights);
 
-void add_values(pybind11::module_& module);
+void add_values(pybind11::module_& module);    // values.cpp
+void add_builtins(pybind11::module_& module);  // builtins.cpp; add_values() calls it
 
 }  // namespace nfsteer::python
