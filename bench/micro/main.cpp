@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   add_core(registry);
   add_policies(registry);
   add_plugins(registry);
+  add_python(registry);
   add_netlink(registry);
   add_paths(registry);
   add_tracking(registry);

@@ -56,6 +56,7 @@ void add_core(const Registry& registry);
 void add_policies(const Registry& registry);
 void add_plugins(const Registry& registry);
 void add_netlink(const Registry& registry);
+void add_python(const Registry& registry);  // none where they are not built, and says so
 void add_paths(const Registry& registry);
 void add_tracking(const Registry& registry);
 

@@ -51,16 +51,16 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-Engine::Engine(asio::io_context& io, config::Config config, Source source, core::QueueLayout layout,
-               netlink::InterfaceTable interfaces)
+Engine::Engine(asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
+               core::QueueLayout layout, netlink::InterfaceTable interfaces)
     : settings_(std::move(config.engine)),
       source_(std::move(source)),
       seed_(settings_.seed.value_or(random_seed())),
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
-      policies_(layout.workers, plugin::Loader({plugin::trial_program(), kDecisionBudget_ns}),
-                {kDecisionBudget_ns, monotonic_ns}),
+      policies_(layout.workers, plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns}),
+                {kDecisionBudget_ns, monotonic_ns}, build_own),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),
@@ -68,14 +68,14 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, core:
       tick_timer_(io) {}
 
 core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config::Config config,
-                                                    Source source) {
+                                                    Source source, Policies::OwnBuilder build_own) {
   const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
   std::vector<Service> services = std::move(config.services);
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
-  std::unique_ptr<Engine> engine(
-      new Engine(io, std::move(config), std::move(source), layout, std::move(*interfaces)));
+  std::unique_ptr<Engine> engine(new Engine(io, std::move(config), std::move(source), std::move(build_own),
+                                            layout, std::move(*interfaces)));
   if (auto started = engine->start_workers(); !started) return tl::unexpected(started.error());
   // Again, now that we can be seen: of two that start at once, at least one leaves.
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());

@@ -55,9 +55,10 @@ class Engine {
   using Source = std::function<core::Result<config::Config>()>;
 
   // Takes the queues, starts the workers, installs the rules. On an error nothing is left behind. Checks,
-  // timers and whatever else the engine does by itself run on `io`, which outlives it.
+  // timers and whatever else the engine does by itself run on `io`, which outlives it. With
+  // `build_own` the engine is a part of another program, which is no place to try policies in first.
   static core::Result<std::unique_ptr<Engine>> start(boost::asio::io_context& io, config::Config config,
-                                                     Source source);
+                                                     Source source, Policies::OwnBuilder build_own = {});
 
   // Stops as stop() does, if that has not happened.
   ~Engine();
@@ -106,8 +107,8 @@ class Engine {
   std::vector<std::uint64_t> rounds() const;
 
  private:
-  Engine(boost::asio::io_context& io, config::Config config, Source source, core::QueueLayout layout,
-         netlink::InterfaceTable interfaces);
+  Engine(boost::asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
+         core::QueueLayout layout, netlink::InterfaceTable interfaces);
 
   core::Result<void> start_workers();
   void follow_connections();

@@ -9,8 +9,9 @@
 
 namespace nfsteer::control {
 
-Policies::Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits)
-    : workers_(workers), loader_(std::move(loader)), limits_(limits) {}
+Policies::Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits,
+                   OwnBuilder build_own)
+    : workers_(workers), loader_(std::move(loader)), limits_(limits), build_own_(std::move(build_own)) {}
 
 void Policies::look_again() {
   for (auto& [name, built] : built_)
@@ -18,8 +19,9 @@ void Policies::look_again() {
 }
 
 bool Policies::is_outdated(const Built& built) {
-  if (!built.look_again || built.code == nullptr) return false;
-  return built.record->report().set_aside || built.code->has_changed();
+  if (!built.look_again || built.record == nullptr) return false;
+  // Whether a program's own has changed is not known: it is.
+  return built.code == nullptr || built.record->report().set_aside || built.code->has_changed();
 }
 
 core::Result<Policies::Policy> Policies::policy_of(const core::Service& service,
@@ -70,16 +72,13 @@ core::Result<Policies::Built> Policies::build_from_file(const Key& key, Built bu
     built.code = before->code;
     built.record = before->record;
   } else {
-    auto code = loader_.open(built.spec.name);
-    if (!code) return tl::unexpected(code.error());
-    built.code = *std::move(code);
     built.record = std::make_shared<policy::GuardRecord>(workers_, limits_);
   }
   if (const policy::GuardReport report = built.record->report(); report.set_aside) {
     built.policy = std::make_shared<policy::Guarded>(report.reason, input, built.record);
     return built;
   }
-  auto policy = built.code->build(built.spec.options, input);
+  auto policy = build_custom(built, input);
   if (policy) {
     built.policy = std::make_shared<policy::Guarded>(*std::move(policy), input, built.record);
     return built;
@@ -89,6 +88,19 @@ core::Result<Policies::Built> Policies::build_from_file(const Key& key, Built bu
                 policy.error().line());
   built.policy = std::make_shared<policy::Guarded>(policy.error().line(), input, built.record);
   return built;
+}
+
+core::Result<Policies::Policy> Policies::build_custom(Built& built, const policy::BuildInput& input) {
+  if (build_own_ && built.code == nullptr) {
+    auto own = build_own_(built.spec, input);
+    if (!own || *own != nullptr) return own;
+  }
+  if (built.code == nullptr) {
+    auto code = loader_.open(built.spec.name);
+    if (!code) return tl::unexpected(code.error());
+    built.code = *std::move(code);
+  }
+  return built.code->build(built.spec.options, input);
 }
 
 }  // namespace nfsteer::control

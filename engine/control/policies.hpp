@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,7 +25,11 @@ class Policies {
  public:
   using Policy = std::shared_ptr<const policy::Policy>;
 
-  Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits);
+  // Builds the policies that a program has in itself. Null: not one of them, so the loader's.
+  using OwnBuilder = std::function<core::Result<Policy>(const core::PolicySpec&, const policy::BuildInput&)>;
+
+  Policies(std::uint32_t workers, plugin::Loader loader, policy::GuardLimits limits,
+           OwnBuilder build_own = {});
 
   // Of a service with effective weights. `live`: one for each backend, or empty. Errors: of the file.
   core::Result<Policy> policy_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
@@ -47,9 +52,8 @@ class Policies {
     std::vector<core::Backend> backends;
     std::vector<core::LiveBackend*> live;
     Policy policy;
-    // Of policies from files, else null.
-    std::shared_ptr<plugin::PolicyCode> code{};
-    std::shared_ptr<policy::GuardRecord> record{};
+    std::shared_ptr<plugin::PolicyCode> code{};     // null: of no file, or the program's own
+    std::shared_ptr<policy::GuardRecord> record{};  // null: of the catalogue
     bool look_again = false;
   };
   enum class Role : std::uint8_t { policy, shadow };
@@ -66,10 +70,13 @@ class Policies {
   // nothing.
   core::Result<Built> build(const Key& key, Built built, const Built* before);
   core::Result<Built> build_from_file(const Key& key, Built built, const Built* before);
+  // By the code of `built`, or by its program.
+  core::Result<Policy> build_custom(Built& built, const policy::BuildInput& input);
 
   std::uint32_t workers_;
   plugin::Loader loader_;
   policy::GuardLimits limits_;
+  OwnBuilder build_own_;
   std::map<Key, Built> built_;
 };
 

@@ -42,6 +42,7 @@ class Decisions {
   core::Result<bool> change_to(Members members);
 
   std::optional<ServerNumber> pick(const core::FlowKey& key, Nanoseconds now) {
+    if (now >= next_tick_) tick(now);
     core::PickContext context{random_, now, 0};
     return pick_number(*policy_, members_, key, context);
   }
@@ -52,11 +53,18 @@ class Decisions {
  private:
   Decisions(core::PolicySpec spec, FileLoader load_file, Members members, std::uint64_t seed);
 
+  // Once a second, as the engine does; seconds without a flow change nothing that anybody could see.
+  void tick(Nanoseconds now) {
+    policy_->tick(now);
+    next_tick_ = now + kSecond;
+  }
+
   core::PolicySpec spec_;
   FileLoader load_file_;
   Members members_;
   core::Random random_;
   PolicyPtr policy_;
+  Nanoseconds next_tick_ = 0;
 };
 
 }  // namespace nfsteer::lab
