@@ -205,6 +205,8 @@ void Engine::tick() {
     steered.picker->tick(now_ns);
     if (steered.shadow) steered.shadow->tick(now_ns);
   }
+  for (const std::string& line : policies_.news())
+    spdlog::warn("{}", line);
 }
 
 void Engine::report_unanswered() {
