@@ -8,20 +8,12 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
+#include "cli/json_fields.hpp"
+
 namespace nfsteer::cli {
 namespace {
 
 namespace json = boost::json;
-
-std::string_view text(const json::object& object, std::string_view key) {
-  return object.at(key).as_string();
-}
-std::uint64_t number(const json::object& object, std::string_view key) {
-  return object.at(key).to_number<std::uint64_t>();
-}
-double fraction(const json::object& object, std::string_view key) {
-  return object.at(key).to_number<double>();
-}
 
 std::string endpoint(std::string_view address, std::uint64_t port) {
   if (port == 0) return std::string(address);
