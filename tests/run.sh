@@ -11,7 +11,7 @@ usage: tests/run.sh [--quick] [--only STAGE]... [-k FILTER] [--fuzz-seconds N]
 
   --quick           the stages unit and netns
   --only STAGE      this stage; may be repeated:
-                      unit         format, build with g++, unit tests
+                      unit         format, build with g++, unit tests, tests of the Python module
                       netns        real traffic in network namespaces
                       demo         docker/demo.sh with network namespaces
                       bench        bench/run.sh for some seconds: the shape of its results, not the speed
@@ -165,6 +165,15 @@ if wanted unit; then
   check "clang-format" 120 bash -c formatted || true
   check "mutations fit the sources" 60 tests/mutations/run.py --check || true
   if [[ $release == yes ]]; then unit_tests release; else skip "unit tests" "the build failed"; fi
+fi
+if wanted unit; then
+  echo "== python"
+  if [[ $release == yes ]]; then
+    suite python 600 env NFSTEER_BUILD="$PWD/build/release" "$python" -m pytest -p no:cacheprovider -ra \
+      --junitxml="$results/python.xml" ${filter:+-k "$filter"} tests/python
+  else
+    skip "Python tests" "the build failed"
+  fi
 fi
 if wanted netns; then
   echo "== network namespaces"
