@@ -115,6 +115,7 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
   auto snapshot = make_snapshot(next);
   if (!snapshot) {
     if (tracker_) tracker_->follow(lookup_of(services_));
+    grow_counters();  // for the slots that were taken before it failed: they are reset
     release_slots();
     return tl::unexpected(snapshot.error());
   }

@@ -188,6 +188,19 @@ def test_an_engine_does_not_start_with_one(lab):
     assert "service web: policy" in outcome.stderr and "SIGABRT" in outcome.stderr, outcome
 
 
+def test_a_new_service_with_one_is_refused_and_the_others_stay(lab):
+    top = lab.topology()
+    engine = lab.web(top)
+    services = engine.services
+    engine.configure([*services, service("more", "10.0.0.41", [top.backend(1)], policy=policy("refuses"))])
+    outcome = engine.command("reload")
+    assert outcome.code != 0 and "service more: policy" in outcome.stderr, outcome
+    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+    engine.configure([*services, service("more", "10.0.0.41", [top.backend(1)], policy=policy("first"))])
+    engine.reload()
+    assert {each["name"] for each in engine.status()["services"]} == {"web", "more"}
+
+
 def test_a_file_that_others_may_write_to_is_refused(lab, folder):
     top = lab.topology(web=False)
     engine = lab.web(top)
