@@ -113,6 +113,7 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
   auto snapshot = make_snapshot(next);
   if (!snapshot) {
     if (tracker_) tracker_->follow(lookup_of(services_));
+    grow_counters();  // up to the slots that are given back
     release_slots();
     return tl::unexpected(snapshot.error());
   }
