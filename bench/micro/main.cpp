@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   const nfsteer::micro::Registry registry(iterations);
   add_core(registry);
   add_policies(registry);
+  add_plugins(registry);
   add_python(registry);
   add_netlink(registry);
   add_paths(registry);

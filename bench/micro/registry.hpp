@@ -18,13 +18,29 @@ class Registry {
   // arguments. All data comes from fixed seeds, so that each run executes the same instructions.
   template <typename Prepare>
   void add(const std::string& name, Prepare prepare) const {
-    auto* added = benchmark::RegisterBenchmark(name.c_str(), [name, prepare](benchmark::State& state) {
+    add(name, prepare, [] { return benchmark::UserCounters{}; });
+  }
+
+  // What takes milliseconds, and would take minutes where instructions are counted: by the clock alone.
+  template <typename Prepare>
+  void add_slow(const std::string& name, Prepare prepare) const {
+    if (iterations_ == 0) add(name, prepare);
+  }
+
+  // `judge` returns further figures about what is measured; it is called after the measurement, and not at
+  // all where only instructions are counted.
+  template <typename Prepare, typename Judge>
+  void add(const std::string& name, Prepare prepare, Judge judge) const {
+    const bool by_clock = iterations_ == 0;
+    const auto run = [name, prepare, judge, by_clock](benchmark::State& state) {
       auto operation = prepare();
       begin_count();
       for ([[maybe_unused]] auto each : state)
         operation();
       end_count(name);
-    });
+      if (by_clock) state.counters = judge();
+    };
+    auto* added = benchmark::RegisterBenchmark(name.c_str(), run);
     if (iterations_ != 0) added->Iterations(iterations_);
   }
 
@@ -38,6 +54,7 @@ class Registry {
 
 void add_core(const Registry& registry);
 void add_policies(const Registry& registry);
+void add_plugins(const Registry& registry);
 void add_netlink(const Registry& registry);
 void add_python(const Registry& registry);  // none where they are not built, and says so
 void add_paths(const Registry& registry);

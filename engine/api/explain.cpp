@@ -21,8 +21,12 @@ core::Result<explain::Explanation> explanation_of(control::Engine& engine, const
   if (!to_here) return tl::unexpected(to_here.error());
   const auto rules = engine.rules();
   if (!rules) return tl::unexpected(rules.error());
+  explain::ClientMemory memory = explain::kernel_memory();
+  memory.policy = [&engine](const core::Service& service, const core::FlowKey& asked) {
+    return engine.certain_choice(service.name, asked);
+  };
   return explain::explain({flow, *from_here, *to_here}, engine.services(), engine.availability(), *rules,
-                          explain::kernel_memory());
+                          memory);
 }
 
 }  // namespace

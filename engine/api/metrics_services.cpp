@@ -16,10 +16,11 @@ MetricValue<BackendStatus> in_state() {
 
 void write_services_only(std::ostream& out, const Status& status) {
   using It = const ServiceStatus&;
-  std::vector<Labelled<ServiceStatus>> services, described;
+  std::vector<Labelled<ServiceStatus>> services, described, shadowed;
   for (const ServiceStatus& each : status.services) {
     const core::Service& service = each.service;
     services.push_back({{{"service", service.name}}, &each});
+    if (service.shadow) shadowed.push_back(services.back());
     described.push_back({{{"service", service.name},
                           {"vip", core::endpoint_text(service.vip, service.port)},
                           {"protocol", std::string(core::to_string(service.protocol))},
@@ -46,6 +47,28 @@ void write_services_only(std::ostream& out, const Status& status) {
        gauge<ServiceStatus>("nfsteer_service_on_backup", "1 while the backup backends are used.",
                             [](It it) { return metric_value(it.on_backup); })},
       services);
+  write_families<ServiceStatus>(
+      out,
+      {counter<ServiceStatus>("nfsteer_service_shadow_decisions_total",
+                              "New flows that the shadow policy was asked about.",
+                              [](It it) { return metric_value(it.shadow.decisions); }),
+       counter<ServiceStatus>("nfsteer_service_shadow_differing_total",
+                              "Of those, the shadow policy chose otherwise.",
+                              [](It it) { return metric_value(it.shadow.differ); })},
+      shadowed);
+}
+
+std::vector<MetricRow<BackendStatus>> shadow_rows() {
+  using It = const BackendStatus&;
+  return {
+      counter<BackendStatus>("nfsteer_backend_shadow_picks_total",
+                             "New flows that the shadow policy would have given the backend.",
+                             [](It it) { return metric_value(it.shadow.picks); }),
+      counter<BackendStatus>("nfsteer_backend_shadow_gained_total", "Of those, went to another backend.",
+                             [](It it) { return metric_value(it.shadow.gained); }),
+      counter<BackendStatus>("nfsteer_backend_shadow_lost_total",
+                             "New flows that went to the backend, and would not have by the shadow policy.",
+                             [](It it) { return metric_value(it.shadow.lost); })};
 }
 
 std::vector<MetricRow<BackendStatus>> backend_rows() {
@@ -75,6 +98,9 @@ std::vector<MetricRow<BackendStatus>> backend_rows() {
       counter<BackendStatus>("nfsteer_backend_seen_bytes_total",
                              "Bytes of the packets that the engine saw, from the IP header on.",
                              [](It it) { return metric_value(it.bytes); }),
+      gauge<BackendStatus>("nfsteer_backend_handshake_seconds",
+                           "Moving average of the backend's TCP handshakes, peak-sensitive; 0: not known.",
+                           [](It it) { return it.live.handshake_us / 1e6; }),
       gauge<BackendStatus>("nfsteer_backend_connections_active", "Connections that are open, by conntrack.",
                            [](It it) { return metric_value(it.connections.active); }),
       counter<BackendStatus>("nfsteer_backend_connections_opened_total",
@@ -99,16 +125,18 @@ std::vector<MetricRow<BackendStatus>> backend_rows() {
 
 void write_backends(std::ostream& out, const Status& status) {
   using It = const BackendStatus&;
-  std::vector<Labelled<BackendStatus>> backends, checked;
+  std::vector<Labelled<BackendStatus>> backends, checked, shadowed;
   for (const ServiceStatus& each : status.services) {
     for (const BackendStatus& backend : each.backends) {
       const std::string name =
           core::endpoint_text(backend.backend.address, each.service.port_at(backend.backend));
       backends.push_back({{{"service", each.service.name}, {"backend", name}}, &backend});
       if (backend.health.checked) checked.push_back(backends.back());
+      if (each.service.shadow) shadowed.push_back(backends.back());
     }
   }
   write_families(out, backend_rows(), backends);
+  write_families(out, shadow_rows(), shadowed);
   write_families<BackendStatus>(out,
                                 {{"nfsteer_backend_checks_total",
                                   "Health checks that have ended, where there are any.",

@@ -14,6 +14,7 @@
 #include "api/explain.hpp"
 #include "api/metrics.hpp"
 #include "api/percent.hpp"
+#include "api/policies.hpp"
 #include "api/process_usage.hpp"
 #include "api/services.hpp"
 
@@ -60,6 +61,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/metrics", get_metrics},
     {"GET", "/metrics", get_metrics},
     {"GET", "/v1/explain", get_explanation},
+    {"GET", "/v1/policies", get_policies},
     {"POST", "/v1/reload", post_reload},
     {"GET", "/v1/services", get_services},
     {"POST", "/v1/services", post_service},

@@ -2,6 +2,7 @@
 //
 //   GET    /v1/status                    Status (control/status.hpp)
 //   GET    /v1/metrics, /metrics         the same for Prometheus, as text (api/metrics.hpp)
+//   GET    /v1/policies                  the catalogue of policies (api/policies.hpp)
 //   GET    /v1/explain?QUERY             what becomes of a connection (api/explain.hpp)
 //   GET    /v1/services                  {"revision", "services"}: as configured, in a file's fields
 //   POST   /v1/services                  a service -> 201

@@ -7,34 +7,19 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "cli/api_client.hpp"
 #include "cli/client_call.hpp"
 #include "cli/command_line.hpp"
+#include "cli/running_services.hpp"
 #include "cli/status_text.hpp"
+#include "config/config.hpp"
 #include "config/diff.hpp"
-#include "config/json_reader.hpp"
-#include "config/services_edit.hpp"
-#include "policy/catalogue.hpp"
 
 namespace nfsteer::cli {
 namespace {
 
 namespace json = boost::json;
-
-// The services of a GET /v1/services.
-core::Result<std::vector<core::Service>> services_in(const json::value& answer) {
-  const json::value* list = answer.is_object() ? answer.get_object().if_contains("services") : nullptr;
-  if (list == nullptr) return unreadable_answer();
-  const auto raw = config::read_json(json::serialize(*list));
-  if (!raw) return unreadable_answer();
-  config::RawValue named = *raw;
-  named.name = "services";
-  auto services = config::validate_services(named);
-  if (!services) return unreadable_answer();
-  return services;
-}
 
 std::string lines_or(const std::vector<std::string>& lines, std::string_view otherwise) {
   std::string text;
@@ -106,9 +91,7 @@ void add_reload(CLI::App& app, Action& action) {
 core::Result<void> show_diff(const std::string& control, const std::string& file) {
   const auto wanted = config::load_file(file);
   if (!wanted) return tl::unexpected(wanted.error());
-  const auto answer = call_api(control, "GET", "/v1/services");
-  if (!answer) return tl::unexpected(answer.error());
-  const auto running = services_in(*answer);
+  const auto running = running_services(control);
   if (!running) return tl::unexpected(running.error());
   std::cout << lines_or(config::differences(*running, wanted->services), "nothing would change");
   return {};
@@ -129,7 +112,8 @@ void add_client_commands(CLI::App& app, Action& action) {
   add_services(app, action);
   add_field(app, action, "mode", "Switch the mode of a service; its connections go on",
             "dnat, connection, inspect or rewrite");
-  add_field(app, action, "policy", "Switch the balancing policy of a service", "name of the policy");
+  add_policy(app, action);
+  add_shadow(app, action);
   add_backend_commands(app, action);
   add_weight(app, action, "Short for backend weight");
   add_reload(app, action);

@@ -95,8 +95,10 @@ void add_commands(CLI::App& app, Action& action) {
   add_run(app, action);
   add_client_commands(app, action);
   add_explain(app, action);
+  add_record(app, action);
   add_rules_commands(app, action);
   add_top(app, action);
+  add_simulate(app, action);
   add_manual_commands(app, action);
 }
 

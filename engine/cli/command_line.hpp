@@ -39,9 +39,13 @@ void add_run(CLI::App& app, Action& action);
 void add_client_commands(CLI::App& app, Action& action);   // what asks a running engine
 void add_backend_commands(CLI::App& app, Action& action);  // of those, `backend ...`
 void add_weight(CLI::App& app, Action& action, const std::string& what);
+void add_shadow(CLI::App& app, Action& action);
+void add_policy(CLI::App& app, Action& action);           // of a service, and how to come to one
 void add_explain(CLI::App& app, Action& action);          // what becomes of a connection
+void add_record(CLI::App& app, Action& action);           // live flows into a file
 void add_top(CLI::App& app, Action& action);              // a live view of a running engine
 void add_rules_commands(CLI::App& app, Action& action);   // rules, check, cleanup
+void add_simulate(CLI::App& app, Action& action);         // policies in virtual time
 void add_manual_commands(CLI::App& app, Action& action);  // man, completion
 
 // `nfsteer __complete WORD...`, for the scripts of `nfsteer completion` (cli/completion.hpp). It is no

@@ -11,7 +11,7 @@ std::vector<Leaf> leaves_of(const CLI::App& app) {
   std::vector<Leaf> leaves;
   for (const CLI::App* each : subcommands_of(app)) {
     const auto inner = leaves_of(*each);
-    if (inner.empty()) leaves.push_back({each->get_name(), each});
+    if (inner.empty() || !positionals_of(*each).empty()) leaves.push_back({each->get_name(), each});
     for (const Leaf& leaf : inner)
       leaves.push_back({each->get_name() + ' ' + leaf.words, leaf.command});
   }

@@ -10,7 +10,8 @@
 namespace nfsteer::cli {
 
 std::vector<const CLI::App*> subcommands_of(const CLI::App& command);
-// Commands without subcommands of their own, in order, with the words that call them: "backend add".
+// Commands that can be called, in order, with the words that call them: "backend add". One with subcommands
+// can be where it has arguments of its own: "policy".
 struct Leaf {
   std::string words;
   const CLI::App* command;

@@ -1,6 +1,7 @@
 #include "cli/completion.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <regex>
 
@@ -70,19 +71,25 @@ std::string value_or_empty(const Parsed& parsed, const std::string& name) {
   return found == parsed.values.end() ? "" : found->second;
 }
 
+bool takes_file(std::string_view name) {
+  constexpr std::string_view kNames[] = {"FILE",     "--config", "--control", "--pcap",
+                                         "--record", "--churn",  "--plot"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
 // `before` stands in front of each value: "--mode=".
 void offer_values(Completion& completion, const CLI::Option& option, const Parsed& parsed,
                   const std::string& before, const LiveNames& live) {
   const std::string name = name_of(option);
   const std::string& help = option.get_description();
   std::vector<std::string> values;
-  if (name == "FILE" || name == "--config" || name == "--control") {
+  if (takes_file(name)) {
     completion.files = true;
   } else if (name == "SERVICE") {
     values = live.services(value_or_empty(parsed, "--control"));
   } else if (name == "BACKEND" && help.find(",weight=") == std::string::npos) {
     values = live.backends(value_or_empty(parsed, "--control"), value_or_empty(parsed, "SERVICE"));
-  } else if (name == "POLICY" || name == "--policy" || name == "--shadow") {
+  } else if (name == "POLICY" || name == "SHADOW" || name == "--policy" || name == "--shadow") {
     for (const policy::PolicyInfo& each : policy::catalogue())
       values.emplace_back(each.name);
   } else {
@@ -134,10 +141,10 @@ Completion complete(const CLI::App& app, std::span<const std::string> words, con
 std::vector<std::string> listed_values(std::string_view help) {
   // Words between commas and "or", up to the end or a colon; or clauses "word: what it means".
   static const std::regex kList(
-      R"(^([a-z0-9-]+( \(default\))?)((, | or )[a-z0-9-]+( \(default\))?)+(?=$|:))");
+      R"(^([a-z0-9+-]+( \(default\))?)((, | or )[a-z0-9+-]+( \(default\))?)+(?=$|:))");
   static const std::regex kClauses(
       R"(^[a-z0-9-]+( \(default\))?: [^;]*(; [a-z0-9-]+( \(default\))?: [^;]*)+$)");
-  static const std::regex kWord(R"((?:^|, | or )([a-z0-9-]+))");
+  static const std::regex kWord(R"((?:^|, | or )([a-z0-9+-]+))");
   static const std::regex kClause(R"((?:^|; )([a-z0-9-]+)(?: \(default\))?:)");
   const std::string text(help);
   std::vector<std::string> values;

@@ -4,7 +4,7 @@
 // What a value may be:
 //   SERVICE, BACKEND   names, asked from the running engine
 //   a policy           policy::catalogue()
-//   FILE, --config, --control   files, by the shell
+//   FILE, --config, --control, --pcap, --record, --churn, --plot   files, by the shell
 //   else               what the help text lists: "tcp, udp, sctp or any", "text (default) or json",
 //                      "keep (default): the ladder stays; remove: every rule goes"
 #pragma once

@@ -38,6 +38,12 @@ void append_backend(std::string& out, const json::object& backend, bool followed
                  followed ? std::to_string(number(connections, "opened")) : "-", number(backend, "picks"),
                  100 * fraction(backend, "share"), 100 * fraction(backend, "expected_share"),
                  number(backend, "packets"), number(backend, "bytes"));
+  if (const json::value* value = backend.if_contains("shadow")) {
+    const json::object& shadow = value->as_object();
+    fmt::format_to(to, "    the shadow would give it {} ({:.1f}%): {} more, {} fewer\n",
+                   number(shadow, "picks"), 100 * fraction(shadow, "share"), number(shadow, "gained"),
+                   number(shadow, "lost"));
+  }
   const json::object& health = backend.at("health").as_object();
   if (health.at("checked").as_bool() && text(health, "status") != "up")
     fmt::format_to(to, "    {}: {}\n", text(health, "status"), text(health, "last_result"));
@@ -53,6 +59,16 @@ void append_service(std::string& out, const json::object& service, bool followed
                  service.at("on_backup").as_bool() ? "  on backup" : "");
   fmt::format_to(to, "  new flows: {} by the engine, {} by the ladder, {} without a backend\n",
                  number(service, "picks"), number(service, "ladder"), number(service, "no_backend"));
+  if (const json::value* value = service.if_contains("shadow")) {
+    const json::object& shadow = value->as_object();
+    const std::uint64_t decisions = number(shadow, "decisions");
+    const std::uint64_t differ = number(shadow, "differ");
+    fmt::format_to(
+        to, "  shadow {}: asked {} times, would differ {} times ({:.1f}%), no backend {} times\n",
+        text(shadow, "policy"), decisions, differ,
+        decisions == 0 ? 0.0 : 100.0 * static_cast<double>(differ) / static_cast<double>(decisions),
+        number(shadow, "no_backend"));
+  }
   fmt::format_to(to, "  {:<28} {:<11} {:>6} {:>8} {:>9} {:>10} {:>7} {:>8} {:>12} {:>14}\n", "backend",
                  "state", "weight", "active", "opened", "picks", "share", "expected", "packets seen",
                  "bytes seen");

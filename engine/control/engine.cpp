@@ -12,6 +12,7 @@
 #include "control/running_engine.hpp"
 #include "netlink/queue_stats.hpp"
 #include "plan/plan.hpp"
+#include "plugin/trial.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -24,7 +25,6 @@ using core::SteeredService;
 constexpr auto kDrainMax = std::chrono::seconds(2);
 // What a policy from a file may take for a decision.
 constexpr std::uint64_t kDecisionBudget_ns = 100'000;
-constexpr const char* kThisProgram = "/proc/self/exe";
 
 std::uint64_t monotonic_ns() noexcept {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -59,7 +59,7 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
-      policies_(layout.workers, plugin::Loader({build_own ? "" : kThisProgram, kDecisionBudget_ns}),
+      policies_(layout.workers, plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns}),
                 {kDecisionBudget_ns, monotonic_ns}, build_own),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),

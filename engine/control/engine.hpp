@@ -19,7 +19,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,7 @@
 #include "control/lifecycle.hpp"
 #include "control/policies.hpp"
 #include "control/published_snapshot.hpp"
+#include "control/shadow_log.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
 #include "control/worker.hpp"
@@ -93,6 +96,9 @@ class Engine {
   // The rules that stand for all this.
   core::Result<rules::RuleSet> rules() { return plan_rules(effective_); }
 
+  // The backend that the service's policy chooses for a flow, where that follows from the flow alone.
+  std::optional<std::uint32_t> certain_choice(std::string_view service, const core::FlowKey& flow) const;
+
   // Of services()[index]; without what the kernel's rules have counted, which takes reading them all.
   ServiceStatus service_status(std::size_t index);
   bool counts_connections() const { return tracker_ != nullptr; }
@@ -130,6 +136,9 @@ class Engine {
   std::vector<core::LiveBackend*> live_state_of(const core::SteeredService& steered);
   void grow_counters();
   void tell_states();
+  void follow_shadows();
+  ShadowTotals shadow_totals(std::uint32_t service_slot) const;
+  ShadowCounts shadow_counts(std::uint32_t backend_slot) const;
   void limit_pending();
   std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<core::Service>& services);
   void release_slots();
@@ -158,6 +167,7 @@ class Engine {
   SlotTable<core::BackendKey> backend_slots_;
   AffinitySync affinity_;
   Policies policies_;
+  ShadowLog shadows_;
   std::map<std::uint32_t, std::uint64_t> picks_at_tick_;  // by backend slot, where pending ones are counted
   PublishedSnapshot published_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -130,6 +130,7 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
     if (tracker_) tracker_->follow(lookup_of(services_));
   }
   tell_states();
+  follow_shadows();
   if (!applied) *snapshot = make_lenient_snapshot(effective_);
   affinity_.adopt(**snapshot);
   published_.publish(*std::move(snapshot));
@@ -199,6 +200,12 @@ void Engine::tick() {
   if (refresh_failed_) refresh();
   report_unanswered();
   limit_pending();
+  const auto now_ns = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() /
+                                                 std::chrono::nanoseconds(1));
+  for (const SteeredService& steered : published_.current().services()) {
+    steered.picker->tick(now_ns);
+    if (steered.shadow) steered.shadow->tick(now_ns);
+  }
 }
 
 void Engine::report_unanswered() {
@@ -274,8 +281,12 @@ core::Result<SteeredService> Engine::with_policy(const Service& service) {
   std::vector<core::LiveBackend*> live = live_state_of(steered);
   auto picker = policies_.policy_of(service, live);
   if (!picker) return tl::unexpected(picker.error());
+  auto shadow = policies_.shadow_of(service, live);
+  if (!shadow) return tl::unexpected(shadow.error());
   steered.picker = *std::move(picker);
-  if (steered.picker->uses_live()) steered.live = std::move(live);
+  steered.shadow = *std::move(shadow);
+  if (steered.picker->uses_live() || (steered.shadow && steered.shadow->uses_live()))
+    steered.live = std::move(live);
   return steered;
 }
 
@@ -302,6 +313,23 @@ void Engine::tell_states() {
     for (std::size_t j = 0; j < services_[i].backends.size(); ++j)
       tracker_->live(backend_slots_.hold(core::key_of(services_[i], services_[i].backends[j])))
           .set_state(static_cast<std::uint8_t>(availability_[i].states[j]));
+}
+
+// Counts of a shadow begin where it begins.
+void Engine::follow_shadows() {
+  for (const Service& service : services_) {
+    const std::uint32_t slot = service_slots_.hold(service.name);
+    if (!service.shadow) {
+      shadows_.end(slot);
+      continue;
+    }
+    if (!shadows_.is_new(slot, *service.shadow)) continue;
+    shadows_.begin(slot, shadow_totals(slot));
+    for (const Backend& backend : service.backends) {
+      const std::uint32_t backend_slot = backend_slots_.hold(core::key_of(service, backend));
+      shadows_.begin(backend_slot, shadow_counts(backend_slot));
+    }
+  }
 }
 
 // Connections that were picked and never came to be (a verdict that the kernel refused, a packet that a later
@@ -336,12 +364,14 @@ void Engine::release_slots() {
                                 [&](std::uint32_t slot) {
                                   for (const auto& worker : workers_)
                                     worker->counters().services[slot].reset();
+                                  shadows_.end(slot);
                                 });
   policies_.release_unless([&](const std::string& name) { return names.contains(name); });
   backend_slots_.release_unless([&](const core::BackendKey& key) { return backends.contains(key); },
                                 [&](std::uint32_t slot) {
                                   for (const auto& worker : workers_)
                                     worker->counters().backends[slot].reset();
+                                  shadows_.forget_backend(slot);
                                 });
 }
 

@@ -7,6 +7,7 @@
 #include "control/engine.hpp"
 #include "iptc/counters.hpp"
 #include "netlink/queue_stats.hpp"
+#include "policy/catalogue.hpp"
 #include "process/log.hpp"
 #include "tracking/conntrack_use.hpp"
 
@@ -34,6 +35,11 @@ ConnectionStatus connection_status(const tracking::Totals& totals) {
           .bytes_in = totals.bytes_in,
           .packets_out = totals.packets_out,
           .bytes_out = totals.bytes_out};
+}
+
+LiveStatus live_status(const core::LiveBackend& live) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+  return {.pending = live.pending(), .handshake_us = live.latency_us(static_cast<std::uint64_t>(now))};
 }
 
 HealthStatus health_status(const health::Report& report) {
@@ -86,9 +92,35 @@ BackendStatus Engine::backend_status(const core::Service& service, const core::A
   status.backend = service.backends[index];
   status.state = availability.states[index];
   status.effective_weight = availability.backends[index].weight;
-  if (tracker_) status.connections = connection_status(tracker_->totals(slot));
+  if (tracker_) {
+    status.connections = connection_status(tracker_->totals(slot));
+    status.live = live_status(tracker_->live(slot));
+  }
+  if (service.shadow) status.shadow = shadows_.since(slot, shadow_counts(slot));
   status.health = health_status(monitor_.report(key));
   return status;
+}
+
+ShadowTotals Engine::shadow_totals(std::uint32_t service_slot) const {
+  ShadowTotals totals;
+  for (const auto& worker : workers_) {
+    const core::ServiceCounters& counters = worker->counters().services[service_slot];
+    totals.decisions += counters.shadow_decisions.value();
+    totals.differ += counters.shadow_differ.value();
+    totals.no_backend += counters.shadow_no_backend.value();
+  }
+  return totals;
+}
+
+ShadowCounts Engine::shadow_counts(std::uint32_t backend_slot) const {
+  ShadowCounts counts;
+  for (const auto& worker : workers_) {
+    const core::BackendCounters& counters = worker->counters().backends[backend_slot];
+    counts.picks += counters.shadow_picks.value();
+    counts.gained += counters.shadow_gained.value();
+    counts.lost += counters.shadow_lost.value();
+  }
+  return counts;
 }
 
 ServiceStatus Engine::service_status(std::size_t index) {
@@ -101,9 +133,23 @@ ServiceStatus Engine::service_status(std::size_t index) {
   const std::uint32_t slot = service_slots_.hold(service.name);
   for (const auto& worker : workers_)
     status.no_backend += worker->counters().services[slot].no_backend.value();
+  if (service.shadow) status.shadow = shadows_.since(slot, shadow_totals(slot));
   status.panic = availability.panic;
   status.on_backup = availability.on_backup;
   return status;
+}
+
+std::optional<std::uint32_t> Engine::certain_choice(std::string_view service,
+                                                    const core::FlowKey& flow) const {
+  for (const core::SteeredService& steered : published_.current().services()) {
+    if (steered.service.name != service) continue;
+    const policy::PolicyInfo* info = policy::find(steered.service.policy.name);
+    if (info == nullptr || !info->contract.by_flow || steered.picker->uses_live()) return std::nullopt;
+    core::Random random(0);
+    core::PickContext context{random};
+    return steered.picker->pick(flow, context);
+  }
+  return std::nullopt;
 }
 
 ConntrackStatus Engine::conntrack_status() const {

@@ -26,36 +26,47 @@ bool Policies::is_outdated(const Built& built) {
 
 core::Result<Policies::Policy> Policies::policy_of(const core::Service& service,
                                                    const std::vector<core::LiveBackend*>& live) {
+  return policy_for({service.name, Role::policy}, service.policy, service, live);
+}
+
+core::Result<Policies::Policy> Policies::shadow_of(const core::Service& service,
+                                                   const std::vector<core::LiveBackend*>& live) {
+  if (!service.shadow) return nullptr;
+  return policy_for({service.name, Role::shadow}, *service.shadow, service, live);
+}
+
+core::Result<Policies::Policy> Policies::policy_for(const Key& key, const core::PolicySpec& spec,
+                                                    const core::Service& service,
+                                                    const std::vector<core::LiveBackend*>& live) {
   const Built* before = nullptr;
-  if (const auto known = built_.find(service.name); known != built_.end()) {
+  if (const auto known = built_.find(key); known != built_.end()) {
     Built& built = known->second;
-    if (built.spec == service.policy && !is_outdated(built)) {
+    if (built.spec == spec && !is_outdated(built)) {
       built.look_again = false;
       if (built.backends == service.backends && built.live == live) return built.policy;
       before = &built;
     }
   }
-  auto built = build(service, live, before);
+  auto built = build(key, Built{spec, service.backends, live, {}}, before);
   if (!built) {
     core::Error error = built.error();
-    error.thing = fmt::format("service {}: policy {}", service.name, error.thing);
+    error.thing = fmt::format("{} {}", key.text(), error.thing);
     return tl::unexpected(std::move(error));
   }
-  return built_.insert_or_assign(service.name, *std::move(built)).first->second.policy;
+  return built_.insert_or_assign(key, *std::move(built)).first->second.policy;
 }
 
-core::Result<Policies::Built> Policies::build(const core::Service& service,
-                                              const std::vector<core::LiveBackend*>& live,
-                                              const Built* before) {
-  Built built{service.policy, service.backends, live, {}};
-  if (core::is_policy_file(service.policy.name))
-    return build_from_file(std::move(built), service.name, before);
-  built.policy = policy::build(service.policy, {service.backends, live, workers_});
+std::string Policies::Key::text() const {
+  return fmt::format("service {}: {}", service, role == Role::policy ? "policy" : "shadow");
+}
+
+core::Result<Policies::Built> Policies::build(const Key& key, Built built, const Built* before) {
+  if (core::is_policy_file(built.spec.name)) return build_from_file(key, std::move(built), before);
+  built.policy = policy::build(built.spec, {built.backends, built.live, workers_});
   return built;
 }
 
-core::Result<Policies::Built> Policies::build_from_file(Built built, const std::string& service,
-                                                        const Built* before) {
+core::Result<Policies::Built> Policies::build_from_file(const Key& key, Built built, const Built* before) {
   const policy::BuildInput input{built.backends, built.live, workers_};
   if (before != nullptr) {
     built.code = before->code;
@@ -73,7 +84,7 @@ core::Result<Policies::Built> Policies::build_from_file(Built built, const std::
     return built;
   }
   if (before == nullptr) return tl::unexpected(policy.error());
-  spdlog::error("service {}: policy {}; weighted random decides for the backends as they are now", service,
+  spdlog::error("{} {}; weighted random decides for the backends as they are now", key.text(),
                 policy.error().line());
   built.policy = std::make_shared<policy::Guarded>(policy.error().line(), input, built.record);
   return built;

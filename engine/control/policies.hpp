@@ -5,6 +5,7 @@
 // what its backends have become, weighted random decides: traffic must not wait for whoever wrote it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -32,6 +33,8 @@ class Policies {
 
   // Of a service with effective weights. `live`: one for each backend, or empty. Errors: of the file.
   core::Result<Policy> policy_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
+  // Of its shadow; null where it has none.
+  core::Result<Policy> shadow_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
 
   // Files that have changed are loaded again when their policies are next asked for, and policies that have
   // been set aside have another chance. Without it a file is read only when a service is given it.
@@ -40,7 +43,7 @@ class Policies {
   // Forgets the policies of all services but those for which `keep(name)` holds.
   template <typename Keep>
   void release_unless(Keep keep) {
-    std::erase_if(built_, [&](const auto& each) { return !keep(each.first); });
+    std::erase_if(built_, [&](const auto& each) { return !keep(each.first.service); });
   }
 
  private:
@@ -53,11 +56,20 @@ class Policies {
     std::shared_ptr<policy::GuardRecord> record{};  // null: of the catalogue
     bool look_again = false;
   };
+  enum class Role : std::uint8_t { policy, shadow };
+  struct Key {
+    std::string service;
+    Role role = Role::policy;
+    friend auto operator<=>(const Key&, const Key&) = default;
+    std::string text() const;  // "service web: policy"
+  };
   static bool is_outdated(const Built& built);
-  // `before`: what this service has been given of the same spec; null: nothing.
-  core::Result<Built> build(const core::Service& service, const std::vector<core::LiveBackend*>& live,
-                            const Built* before);
-  core::Result<Built> build_from_file(Built built, const std::string& service, const Built* before);
+  core::Result<Policy> policy_for(const Key& key, const core::PolicySpec& spec, const core::Service& service,
+                                  const std::vector<core::LiveBackend*>& live);
+  // What is to be built in place of `built`. `before`: what the key has been given of the same spec; null:
+  // nothing.
+  core::Result<Built> build(const Key& key, Built built, const Built* before);
+  core::Result<Built> build_from_file(const Key& key, Built built, const Built* before);
   // By the code of `built`, or by its program.
   core::Result<Policy> build_custom(Built& built, const policy::BuildInput& input);
 
@@ -65,7 +77,7 @@ class Policies {
   plugin::Loader loader_;
   policy::GuardLimits limits_;
   OwnBuilder build_own_;
-  std::map<std::string, Built, std::less<>> built_;  // by service
+  std::map<Key, Built> built_;
 };
 
 }  // namespace nfsteer::control

@@ -35,10 +35,12 @@ json::object json_of(const HealthStatus& status) {
 struct Sums {
   std::uint64_t picks = 0;
   std::uint64_t weights = 0;  // effective ones
+  std::uint64_t shadow_decisions = 0;
 };
 
 Sums sums_of(const ServiceStatus& status) {
   Sums sums;
+  sums.shadow_decisions = status.shadow.decisions;
   for (const BackendStatus& each : status.backends) {
     sums.picks += each.picks;
     sums.weights += each.effective_weight;
@@ -46,20 +48,32 @@ Sums sums_of(const ServiceStatus& status) {
   return sums;
 }
 
+// What the shadow policy would have done with the decisions that the policy made.
+json::object json_of(const ShadowCounts& counts, std::uint64_t decisions) {
+  return {{"picks", counts.picks},
+          {"share", share_of(counts.picks, decisions)},
+          {"gained", counts.gained},
+          {"lost", counts.lost}};
+}
+
 json::object json_of(const core::Service& service, const BackendStatus& status, const Sums& sums) {
-  return {{"address", status.backend.address.to_string()},
-          {"port", service.port_at(status.backend)},
-          {"weight", status.backend.weight},
-          {"backup", status.backend.backup},
-          {"state", core::to_string(status.state)},
-          {"effective_weight", status.effective_weight},
-          {"picks", status.picks},
-          {"share", share_of(status.picks, sums.picks)},
-          {"expected_share", share_of(status.effective_weight, sums.weights)},
-          {"packets", status.packets},
-          {"bytes", status.bytes},
-          {"connections", json_of(status.connections)},
-          {"health", json_of(status.health)}};
+  json::object object{{"address", status.backend.address.to_string()},
+                      {"port", service.port_at(status.backend)},
+                      {"weight", status.backend.weight},
+                      {"backup", status.backend.backup},
+                      {"state", core::to_string(status.state)},
+                      {"effective_weight", status.effective_weight},
+                      {"picks", status.picks},
+                      {"share", share_of(status.picks, sums.picks)},
+                      {"expected_share", share_of(status.effective_weight, sums.weights)},
+                      {"packets", status.packets},
+                      {"bytes", status.bytes},
+                      {"connections", json_of(status.connections)},
+                      {"pending", status.live.pending},
+                      {"handshake_us", status.live.handshake_us},
+                      {"health", json_of(status.health)}};
+  if (service.shadow) object.emplace("shadow", json_of(status.shadow, sums.shadow_decisions));
+  return object;
 }
 
 json::object json_of(const ServiceStatus& status) {
@@ -69,20 +83,26 @@ json::object json_of(const ServiceStatus& status) {
   backends.reserve(status.backends.size());
   for (const BackendStatus& each : status.backends)
     backends.push_back(json_of(service, each, sums));
-  return {{"name", service.name},
-          {"vip", service.vip.to_string()},
-          {"protocol", core::to_string(service.protocol)},
-          {"port", service.port},
-          {"mode", core::to_string(service.mode)},
-          {"policy", core::to_string(service.policy)},
-          {"masquerade", service.masquerade},
-          {"on_no_backend", core::to_string(service.on_no_backend)},
-          {"picks", sums.picks},
-          {"ladder", status.ladder},
-          {"no_backend", status.no_backend},
-          {"panic", status.panic},
-          {"on_backup", status.on_backup},
-          {"backends", std::move(backends)}};
+  json::object object{{"name", service.name},
+                      {"vip", service.vip.to_string()},
+                      {"protocol", core::to_string(service.protocol)},
+                      {"port", service.port},
+                      {"mode", core::to_string(service.mode)},
+                      {"policy", core::to_string(service.policy)},
+                      {"masquerade", service.masquerade},
+                      {"on_no_backend", core::to_string(service.on_no_backend)},
+                      {"picks", sums.picks},
+                      {"ladder", status.ladder},
+                      {"no_backend", status.no_backend},
+                      {"panic", status.panic},
+                      {"on_backup", status.on_backup},
+                      {"backends", std::move(backends)}};
+  if (service.shadow)
+    object.emplace("shadow", json::object{{"policy", core::to_string(*service.shadow)},
+                                          {"decisions", status.shadow.decisions},
+                                          {"differ", status.shadow.differ},
+                                          {"no_backend", status.shadow.no_backend}});
+  return object;
 }
 
 json::object json_of(const QueueStatus& status) {

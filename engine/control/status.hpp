@@ -10,6 +10,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include "control/shadow_log.hpp"
 #include "core/availability.hpp"
 #include "core/counters.hpp"
 #include "core/queue_layout.hpp"
@@ -35,6 +36,12 @@ struct HealthStatus {
   std::string last_result;  // of the last check: "status 200", "connection refused"; empty: none has ended
 };
 
+// What policies see of a backend beside its open connections.
+struct LiveStatus {
+  std::uint64_t pending = 0;  // given to it, not told of by conntrack yet; where the policy asks for it
+  double handshake_us = 0;    // moving average of its TCP handshakes, core/live_backend.hpp; 0: not known
+};
+
 struct BackendStatus {
   core::Backend backend;      // as configured
   std::uint64_t picks = 0;    // new flows the policy gave it
@@ -43,7 +50,9 @@ struct BackendStatus {
   core::BackendState state = core::BackendState::active;
   std::uint64_t effective_weight = 0;  // what the policy and the ladder go by now
   ConnectionStatus connections;
+  LiveStatus live;
   HealthStatus health;
+  ShadowCounts shadow;
 };
 
 struct ServiceStatus {
@@ -53,6 +62,7 @@ struct ServiceStatus {
   std::uint64_t no_backend = 0;
   bool panic = false;      // too few backends are healthy: all are used
   bool on_backup = false;  // the backup backends are used
+  ShadowTotals shadow;     // where service.shadow is
 };
 
 struct WorkerStatus {

@@ -69,17 +69,27 @@ struct BackendCounters {
   Counter picks;    // new flows given to this backend, by the policy or by their client's affinity
   Counter packets;  // packets of its flows that the engine saw, the first ones included
   Counter bytes;    // of those packets, from the IP header on
+  // Of the service's shadow policy, over the decisions that the policy made:
+  Counter shadow_picks;   // would have been given to this backend
+  Counter shadow_gained;  // of these, were given to another one
+  Counter shadow_lost;    // were given to this one, and would have gone to another, or to none
 
   void reset() noexcept {
-    for (Counter* each : {&picks, &packets, &bytes})
+    for (Counter* each : {&picks, &packets, &bytes, &shadow_picks, &shadow_gained, &shadow_lost})
       each->reset();
   }
 };
 
 struct ServiceCounters {
   Counter no_backend;
+  Counter shadow_decisions;   // that the shadow policy was asked about
+  Counter shadow_differ;      // of these, it chose otherwise
+  Counter shadow_no_backend;  // of these, it named no backend
 
-  void reset() noexcept { no_backend.reset(); }
+  void reset() noexcept {
+    for (Counter* each : {&no_backend, &shadow_decisions, &shadow_differ, &shadow_no_backend})
+      each->reset();
+  }
 };
 
 // Counters by slot number, in chunks that never move, so that the control thread can add slots while a worker

@@ -43,7 +43,9 @@ class alignas(64) LiveBackend {
   void set_active(std::uint32_t connections) noexcept {
     active_.store(connections, std::memory_order_relaxed);
   }
+  // Below a microsecond, the resolution of events, counts as one.
   void add_latency(double us, std::uint64_t now_ns) noexcept {
+    if (us < 1) us = 1;
     const Latency last = unpack(latency_.load(std::memory_order_relaxed));
     const double weight = decay(last.at_ms, now_ns);
     const double average = us > last.us * weight ? us : last.us * weight + us * (1 - weight);

@@ -21,6 +21,7 @@ struct SteeredService {
   std::shared_ptr<const Picker> picker;      // built from service.backends
   std::uint32_t slot = 0;                    // in WorkerCounters::services
   std::vector<std::uint32_t> backend_slots;  // in WorkerCounters::backends; as long as service.backends
+  std::shared_ptr<const Picker> shadow{};    // asked as well, without effect; null: there is none
   std::vector<LiveBackend*> live{};          // as long where the picker uses them, else empty
   AffinityTable* affinity = nullptr;         // set where service.affinity is; outlives the snapshot
 };

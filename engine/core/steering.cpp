@@ -63,6 +63,7 @@ class Client {
 Steering::Steering(Random random, std::uint64_t hash_seed, WorkerCounters& counters, std::uint32_t worker)
     : random_(random),
       context_{random_, 0, worker},
+      shadow_random_(random.next()),
       hash_seed_(hash_seed),
       counters_(counters),
       recent_(kRecentFlows),
@@ -124,6 +125,7 @@ Verdict Steering::steer_first(const Snapshot& snapshot, const SteeredService& st
     if (!index) return without_backend(steered);
     // An index that names no backend must not hurt traffic: unchanged, the packet meets the ladder.
     if (*index >= service.backends.size()) return Verdict::accept;
+    if (steered.shadow) ask_shadow(steered, parsed.flow, *index);
     place = {&steered, *index};
     if (client) place = client->move(snapshot, place);
   }
@@ -165,6 +167,20 @@ Verdict Steering::rewrite(const BackendPlace& place, const ParsedPacket& parsed,
   const auto outcome = rewrite_destination(packet.bytes, parsed, backend.address,
                                            place.service->service.port_at(backend), state);
   return outcome == RewriteOutcome::rewritten ? Verdict::accept_rewritten : Verdict::accept;
+}
+
+void Steering::ask_shadow(const SteeredService& steered, const FlowKey& flow, std::uint32_t chosen) noexcept {
+  PickContext context{shadow_random_, context_.now_ns, context_.worker};
+  const auto index = steered.shadow->pick(flow, context);
+  const bool names_one = index && *index < steered.backend_slots.size();
+  ServiceCounters& service = counters_.services[steered.slot];
+  service.shadow_decisions.add();
+  if (!names_one) service.shadow_no_backend.add();
+  if (names_one) counters_.backends[steered.backend_slots[*index]].shadow_picks.add();
+  if (names_one && *index == chosen) return;
+  service.shadow_differ.add();
+  counters_.backends[steered.backend_slots[chosen]].shadow_lost.add();
+  if (names_one) counters_.backends[steered.backend_slots[*index]].shadow_gained.add();
 }
 
 void Steering::count_packet(std::uint32_t backend_slot, QueuedBytes packet) noexcept {

@@ -55,10 +55,12 @@ class Steering {
                       const ParsedPacket& parsed, QueuedBytes packet, std::uint32_t now_s) noexcept;
   Verdict without_backend(const SteeredService& steered) noexcept;
   Verdict rewrite(const BackendPlace& place, const ParsedPacket& parsed, QueuedBytes packet) noexcept;
+  void ask_shadow(const SteeredService& steered, const FlowKey& flow, std::uint32_t chosen) noexcept;
   void count_packet(std::uint32_t backend_slot, QueuedBytes packet) noexcept;
 
   Random random_;
   PickContext context_;
+  Random shadow_random_;  // of its own, so that a shadow changes no choice
   std::uint64_t hash_seed_;
   WorkerCounters& counters_;
   FlowCache recent_;   // flows of `connection` services: only has to bridge kPinned_s

@@ -15,7 +15,7 @@ namespace nfsteer::experiment {
 struct Capture {
   std::vector<lab::Flow> flows;  // in the order of their start, which counts from the first packet's time;
                                  // what they want is not known
-  bool is_cut = false;  // the file ends inside a packet
+  bool is_cut = false;           // the file ends inside a packet
 };
 
 // Whatever libpcap reads, pcap and pcapng, of Ethernet (with VLANs), Linux "cooked", loopback and raw IP.

@@ -8,7 +8,6 @@
 
 #include "config/places.hpp"
 #include "config/text_file.hpp"
-#include "config/yaml_reader.hpp"
 #include "experiment/capture_file.hpp"
 #include "experiment/record_file.hpp"
 #include "experiment/scenario_reader.hpp"
@@ -19,6 +18,8 @@ namespace {
 using config::RawValue;
 using core::Result;
 
+constexpr const char* kLeast = "write at least `backends: 2`";
+
 Result<RawValue> read_scenario_file(const std::string& path) {
   if (path.empty()) {
     RawValue nothing;
@@ -28,7 +29,7 @@ Result<RawValue> read_scenario_file(const std::string& path) {
   }
   const auto text = config::read_text_file(path);
   if (!text) return tl::unexpected(text.error());
-  return config::read_yaml(*text, path);
+  return read_values(*text, path, kLeast);
 }
 
 bool has_work(const RawValue& document) {
@@ -173,7 +174,7 @@ Result<Experiment> load(const Flags& flags) {
 }
 
 Result<Experiment> parse_scenario(const std::string& text, const std::string& file) {
-  const auto raw = config::read_yaml(text, file);
+  const auto raw = read_values(text, file, kLeast);
   if (!raw) return tl::unexpected(raw.error());
   Flags flags;
   flags.scenario_file = file;

@@ -12,7 +12,6 @@
 #include "config/fields.hpp"
 #include "config/readers.hpp"
 #include "config/validate_parts.hpp"
-#include "config/yaml_reader.hpp"
 #include "experiment/scenario_reader.hpp"
 #include "experiment/values.hpp"
 
@@ -161,7 +160,7 @@ Result<void> read_churn(const Place& document, const lab::Server& base, lab::Sce
 
 Result<void> read_churn_script(const std::string& text, const std::string& file, const lab::Server& base,
                                lab::Scenario& scenario) {
-  const auto document = config::read_yaml(text, file);
+  const auto document = read_values(text, file, "write at least `churn: []`");
   if (!document) return tl::unexpected(document.error());
   const Place place(*document, file);
   struct Nothing {};

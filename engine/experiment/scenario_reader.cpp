@@ -6,6 +6,7 @@
 #include "config/fields.hpp"
 #include "config/readers.hpp"
 #include "config/validate_parts.hpp"
+#include "config/yaml_reader.hpp"
 #include "experiment/values.hpp"
 
 namespace nfsteer::experiment {
@@ -106,6 +107,12 @@ Result<void> check_backends(const Place& place, const lab::Scenario& scenario) {
 }
 
 }  // namespace
+
+Result<RawValue> read_values(const std::string& text, const std::string& file, const char* least) {
+  auto values = config::read_yaml(text, file);
+  if (!values && values.error().reason == "empty") values.error().mend = least;
+  return values;
+}
 
 Result<Document> read_document(const RawValue& value, std::string_view file) {
   const Place place(value, file);

@@ -24,6 +24,10 @@ struct Document {
   lab::Server server;  // what its backends have in common
   std::vector<core::PolicySpec> policies;
 };
+// YAML; of an empty file, whose error would speak of a configuration, the error says `least` instead.
+core::Result<config::RawValue> read_values(const std::string& text, const std::string& file,
+                                           const char* least);
+
 core::Result<Document> read_document(const config::RawValue& document, std::string_view file);
 
 // The field `churn` of a document, if it has one: changes of scenario.servers, in the order of time.

@@ -159,6 +159,15 @@ std::vector<std::string> notes_on(const Service& service, const core::Availabili
   return notes;
 }
 
+// An echo request's identifier is not known here, and may decide.
+std::optional<CertainChoice> chosen_by_policy(const Service& service, const core::FlowKey& flow,
+                                              const ClientMemory& memory) {
+  if (!memory.policy || service.mode == core::Mode::dnat || is_icmp(flow)) return std::nullopt;
+  const auto index = memory.policy(service, flow);
+  if (!index || *index >= service.backends.size()) return std::nullopt;
+  return CertainChoice{*index, fmt::format("policy: {} chooses by the flow alone", service.policy.name)};
+}
+
 }  // namespace
 
 Explanation explain(const ExplainQuestion& question, const std::vector<Service>& services,
@@ -190,6 +199,8 @@ Explanation explain(const ExplainQuestion& question, const std::vector<Service>&
     effective.backends = availability[taker].backends;
     result.choice = memory.choice(effective, question.flow);
   }
+  if (!result.choice && result.no_backend.empty())
+    result.choice = chosen_by_policy(service, question.flow, memory);
   result.steps = steps_of(result, rules, memory);
   return result;
 }

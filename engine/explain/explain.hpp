@@ -31,8 +31,11 @@ struct CertainChoice {
   std::string reason;       // "affinity: ..."
 };
 
-// What is remembered of clients, for services with affinity. An empty function knows nothing.
+// What decides beside the weights. An empty function knows nothing.
 struct ClientMemory {
+  // What the service's policy chooses for this flow, where that follows from the flow alone.
+  std::function<std::optional<std::uint32_t>(const core::Service&, const core::FlowKey&)> policy{};
+  // The rest is of clients, for services with affinity.
   // The engine's choice for this flow; nothing: it is open. Asked with the effective service.
   std::function<std::optional<CertainChoice>(const core::Service&, const core::FlowKey&)> choice;
   // Whether the client is in the list of the match, seen as lately as it asks for.

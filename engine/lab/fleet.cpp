@@ -17,8 +17,8 @@ Fleet::Fleet(const Scenario& scenario) {
   service_.vip = scenario.vip;
   service_.port = scenario.port;
   service_.protocol = scenario.protocol;
-  for (const Server& each : scenario.servers)
-    add(each);
+  for (const Server& each : scenario.servers)  // no two alike
+    servers_.push_back({each, std::make_unique<core::LiveBackend>()});
 }
 
 ServerNumber Fleet::number_of(const Endpoint& endpoint) const {

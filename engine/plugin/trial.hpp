@@ -21,6 +21,9 @@ inline constexpr std::chrono::milliseconds kTrialMax{2000};
 // One that has to start Python first.
 inline constexpr std::chrono::milliseconds kPythonTrialMax{15000};
 
+// This program as what Trial::program can be; empty where it does not know the command: in a Python process.
+std::string trial_program();
+
 struct Trial {
   std::string program;              // that knows the command
   std::string path;                 // of the policy, for errors

@@ -35,7 +35,7 @@ std::string_view unless_prime(std::uint64_t value) {
 }
 
 std::string_view unless_above_average(std::uint64_t value) {
-  return value > 0 && value <= 100 ? "leaves no room for all connections: above 100, or 0 for no bound" : "";
+  return value > 0 && value <= 100 ? "leaves no room for all connections" : "";
 }
 
 constexpr OptionInfo kSeed{.name = "seed",

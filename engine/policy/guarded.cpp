@@ -103,29 +103,33 @@ std::optional<std::uint32_t> Guarded::pick(const core::FlowKey& flow,
   lane.picks.add();
   if ((earlier & lane.timed_mask) == 0) [[unlikely]]
     return timed(flow, context, lane);
-  return judged(policy_->pick(flow, context), flow, context, lane);
+  const auto answer = policy_->pick(flow, context);
+  if (is_right(answer)) [[likely]]
+    return answer;
+  return instead_of(answer, flow, context, lane);
 }
 
 std::optional<std::uint32_t> Guarded::timed(const core::FlowKey& flow, core::PickContext& context,
                                             Lane& lane) const noexcept {
   const GuardLimits& limits = record_->limits_;
-  if (limits.clock_ns == nullptr) return judged(policy_->pick(flow, context), flow, context, lane);
-  const std::uint64_t begin = limits.clock_ns();
+  const std::uint64_t begin = limits.clock_ns == nullptr ? 0 : limits.clock_ns();
   const auto answer = policy_->pick(flow, context);
-  const std::uint64_t end = limits.clock_ns();
+  const std::uint64_t end = limits.clock_ns == nullptr ? 0 : limits.clock_ns();
   if (end - begin > limits.budget_ns) {
     record_->overrun(lane, end - begin, end);
   } else if (lane.picks.value() >= lane.timed_until) {
     lane.timed_mask = kTimedEvery - 1;
   }
-  return judged(answer, flow, context, lane);
+  return is_right(answer) ? answer : instead_of(answer, flow, context, lane);
 }
 
-std::optional<std::uint32_t> Guarded::instead_of(std::uint32_t answer, const core::FlowKey& flow,
-                                                 core::PickContext& context, Lane& lane) const noexcept {
-  if (answer < takes_.size()) {
+std::optional<std::uint32_t> Guarded::instead_of(std::optional<std::uint32_t> answer,
+                                                 const core::FlowKey& flow, core::PickContext& context,
+                                                 Lane& lane) const noexcept {
+  if (!answer) return answer;  // the policy's to say
+  if (*answer < takes_.size()) {
     lane.weight_zero.add();
-  } else if (answer == kFailedPick) {
+  } else if (*answer == kFailedPick) {
     lane.failed.add();
   } else {
     lane.out_of_range.add();

@@ -110,17 +110,13 @@ class Guarded final : public Policy {
 
  private:
   using Lane = GuardRecord::Lane;
-  std::optional<std::uint32_t> judged(std::optional<std::uint32_t> answer, const core::FlowKey& flow,
-                                      core::PickContext& context, Lane& lane) const noexcept {
-    if (!answer) [[unlikely]]
-      return answer;
-    if (*answer < takes_.size() && takes_[*answer] != 0) [[likely]]
-      return answer;
-    return instead_of(*answer, flow, context, lane);
+  bool is_right(const std::optional<std::uint32_t>& answer) const noexcept {
+    return answer && *answer < takes_.size() && takes_[*answer] != 0;
   }
   std::optional<std::uint32_t> timed(const core::FlowKey& flow, core::PickContext& context,
                                      Lane& lane) const noexcept;
-  std::optional<std::uint32_t> instead_of(std::uint32_t answer, const core::FlowKey& flow,
+  // What becomes of an answer that is not right.
+  std::optional<std::uint32_t> instead_of(std::optional<std::uint32_t> answer, const core::FlowKey& flow,
                                           core::PickContext& context, Lane& lane) const noexcept;
 
   const std::shared_ptr<const Policy> policy_;  // null: it could not be built

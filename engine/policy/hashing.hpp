@@ -3,8 +3,10 @@
 // not aim, configure one that they do not know (option "seed").
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
+#include "core/bytes.hpp"
 #include "core/flow.hpp"
 #include "core/service.hpp"
 
@@ -34,10 +36,10 @@ struct HashKey {
 
   std::uint64_t of(const core::FlowKey& flow) const noexcept {
     if (!source_only) return flow.hash(seed);
-    core::FlowKey client;
-    client.source = flow.source;
-    client.family = flow.family;
-    return client.hash(seed);
+    const auto first = core::load<std::uint64_t>(flow.source.data());
+    const auto second = core::load<std::uint64_t>(flow.source.data() + 8);
+    const auto family = static_cast<std::uint64_t>(flow.family);
+    return mix(mix(first ^ seed ^ 0x9e3779b97f4a7c15U) ^ second ^ std::rotl(seed ^ family, 32));
   }
 };
 

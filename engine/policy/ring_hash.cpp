@@ -26,15 +26,13 @@ double points_per_weight(std::uint32_t vnodes, std::uint64_t weights) {
 
 RingHash::RingHash(const BuildInput& input, Settings settings)
     : key_(settings.key),
-      is_bounded_(settings.load_factor > 0 && !input.live.empty()),
+      load_factor_(input.live.empty() ? 0 : settings.load_factor),
       candidates_(candidates(usable_by_identity(input.backends), input.live)),
       totals_(input.workers) {
-  std::uint64_t weights = 0;
   for (const Candidate& each : candidates_)
-    weights += each.weight;
-  if (weights == 0) return;
-  bound_per_weight_ = settings.load_factor / 100.0 / static_cast<double>(weights);
-  const double per_weight = points_per_weight(settings.vnodes, weights);
+    weights_ += each.weight;
+  if (weights_ == 0) return;
+  const double per_weight = points_per_weight(settings.vnodes, weights_);
   for (std::uint64_t entry = 0; entry < candidates_.size(); ++entry) {
     const std::uint64_t identity = identity_hash(input.backends[candidates_[entry].index], key_.seed);
     const auto count =
@@ -78,13 +76,15 @@ std::uint64_t RingHash::total_load(core::PickContext& context) const noexcept {
 // The bound is that of the paper: the new connection counted in, and rounded up. If it stops looking, which
 // takes a circle on which nearly all have their bound, the least loaded it has seen takes the flow.
 std::uint32_t RingHash::bounded(std::size_t point, core::PickContext& context) const noexcept {
-  const double bound_per_weight = bound_per_weight_ * static_cast<double>(total_load(context) + 1);
+  // load < ceil(load factor * total * weight / weights), without the divisions
+  const Wide bound = static_cast<Wide>(load_factor_) * (total_load(context) + 1);
+  const Wide scale = static_cast<Wide>(100) * weights_;
   const Candidate* least = nullptr;
   std::uint64_t least_load = 0;
   for (std::size_t looks = std::min(points_.size(), kLooksMax); looks > 0; --looks) {
     const Candidate& each = candidates_[points_[point] & kEntryMask];
     const std::uint64_t load = each.live->load();
-    if (static_cast<double>(load) < bound_per_weight * each.weight) return each.index;
+    if (scale * load < bound * each.weight) return each.index;
     if (least == nullptr || is_less_loaded(load, each, least_load, *least)) {
       least = &each;
       least_load = load;
@@ -98,7 +98,7 @@ std::optional<std::uint32_t> RingHash::pick(const core::FlowKey& flow,
                                             core::PickContext& context) const noexcept {
   if (points_.empty()) return std::nullopt;
   const std::size_t point = first_point(key_.of(flow));
-  if (is_bounded_) return bounded(point, context);
+  if (load_factor_ > 0) return bounded(point, context);
   return candidates_[points_[point] & kEntryMask].index;
 }
 

@@ -20,7 +20,7 @@ class RingHash final : public Policy {
   struct Settings {
     std::uint32_t vnodes = 160;     // points per unit of weight, as nginx and ketama have them
     std::uint32_t load_factor = 0;  // percent of the average load that a backend may have; 0: any
-    HashKey key;
+    HashKey key{};
   };
   // A ring that would have more than kPointsMax points has half as many per unit of weight, or a quarter, ...
   static constexpr std::uint64_t kPointsMax = 1U << 20;
@@ -29,7 +29,7 @@ class RingHash final : public Policy {
 
   std::optional<std::uint32_t> pick(const core::FlowKey& flow,
                                     core::PickContext& context) const noexcept override;
-  bool uses_live() const noexcept override { return is_bounded_; }
+  bool uses_live() const noexcept override { return load_factor_ > 0; }
 
   std::size_t points() const { return points_.size(); }
 
@@ -45,9 +45,9 @@ class RingHash final : public Policy {
   std::uint32_t bounded(std::size_t point, core::PickContext& context) const noexcept;
 
   HashKey key_;
-  bool is_bounded_;
+  std::uint64_t load_factor_;          // percent; 0: no bound, or nothing is known of the load
   std::vector<Candidate> candidates_;  // by identity
-  double bound_per_weight_ = 0;        // of the total load: load factor / sum of weights
+  std::uint64_t weights_ = 0;          // their sum
   // Sorted: the place on the circle in the upper 40 bits, below it the backend as an index of candidates_.
   std::vector<std::uint64_t> points_;
   // For each piece of the circle, of which there are about as many as points: its first point or the next

@@ -26,13 +26,13 @@ services:
     vip: 10.0.0.40
     port: 80
     mode: dnat
-    policy: other
+    policy: /p.so
     masquerade: true
     on_no_backend: drop
     backends: ["10.0.0.30:8080,weight=4", 10.0.0.31, "10.0.0.30:8081"]
 )")),
       ElementsAre("- service six", "+ service new: 10.0.0.41:53 udp, 1 backend",
-                  "~ service web: mode connection -> dnat", "~ service web: policy weighted-random -> other",
+                  "~ service web: mode connection -> dnat", "~ service web: policy weighted-random -> /p.so",
                   "~ service web: masquerade false -> true", "~ service web: on_no_backend reject -> drop",
                   "~ service web: - backend 10.0.0.20",
                   "~ service web: ~ backend 10.0.0.30:8080, weight 3 -> 4",

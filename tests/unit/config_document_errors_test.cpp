@@ -111,7 +111,7 @@ TEST(ConfigDocumentErrors, ValuesOfTheWrongKind) {
 
 TEST(ConfigDocumentErrors, FieldsThatAreMissingUnknownOrRepeated) {
   const std::string known =
-      "the fields here are name, vip, protocol, port, mode, policy, masquerade, on_no_backend, "
+      "the fields here are name, vip, protocol, port, mode, policy, shadow, masquerade, on_no_backend, "
       "on_backend_loss, slow_start, affinity, health and backends";
   expect_errors({
       {"engine: {}\n", "demo.yaml:1: \"services\" is missing; add a list of services, [] for none"},

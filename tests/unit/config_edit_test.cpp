@@ -50,7 +50,7 @@ TEST(ConfigEdit, ErrorsInJsonNameTheFieldByItsWayThroughTheBody) {
       {R"({"vip": "10.0.0.40", "backends": [{"address": "10.0.0.20", "weigth": 1}]})",
        R"(backends[0].weigth: unknown field "weigth"; did you mean "weight"?)"},
       {R"({"a\nb": 1})",
-       R"(a\x0ab: unknown field "a\x0ab"; the fields here are name, vip, protocol, port, mode, policy, )"
+       R"(a\x0ab: unknown field "a\x0ab"; the fields here are name, vip, protocol, port, mode, policy, shadow, )"
        "masquerade, on_no_backend, on_backend_loss, slow_start, affinity, health and backends"},
       {R"({"vip": "10.0.0.40", "backends": ["10.0.0.20"], "mode": "sideways"})",
        R"(mode: "sideways" is unknown; use dnat, connection, inspect or rewrite)"},

@@ -85,7 +85,7 @@ TEST(ConfigValueErrors, ShortFormsOfBackends) {
       {backend("10.0.0.30:"),
        "demo.yaml:6: services[0].backends[1]: unknown field \"10.0.0.30\"; the fields here are address, "
        "port, "
-       "weight, state and backup"},
+       "weight, state, backup and data"},
       {backend("10.0.0.30:http"),
        "demo.yaml:6: services[0].backends[1].port: \"http\" is not a whole number from 1 to 65535; write one "
        "port, or leave it out for the one that the client asked for"},

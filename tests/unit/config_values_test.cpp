@@ -243,6 +243,7 @@ TEST(ConfigValues, FlagsMeanTheSameAsAFile) {
   flags.port = "53";
   flags.mode = "inspect";
   flags.policy = "/etc/nfsteer/mine.so";
+  flags.shadow = "/p.so";
   flags.masquerade = true;
   flags.on_no_backend = "pass";
   flags.affinity = "30m";
@@ -268,7 +269,7 @@ engine: {queues: 3, queue_base: 7, queue_length: 99, seed: 42, control: /tmp/x, 
          control_group: ops, listen: 127.0.0.1:9780, watch: true, track_connections: false, log_level: error,
          log_format: json}
 services:
-  - {name: web, vip: 10.0.0.40, protocol: udp, port: 53, mode: inspect, policy: other, masquerade: true,
+  - {name: web, vip: 10.0.0.40, protocol: udp, port: 53, mode: inspect, policy: /etc/nfsteer/mine.so, shadow: /p.so, masquerade: true,
      on_no_backend: pass, affinity: {timeout: 30m}, health: {type: icmp}, backends: [10.0.0.20, {address: 10.0.0.30, port: 8080, weight: 3}]}
 )"));
 }

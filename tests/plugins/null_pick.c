@@ -1,0 +1,4 @@
+/* A table without pick(). */
+#include "base.h"
+
+POLICY(base_create, NULL)
