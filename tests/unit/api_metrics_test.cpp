@@ -51,8 +51,19 @@ Status sample() {
   web.ladder = 2001;
   web.no_backend = 2002;
   web.panic = true;
+  web.service.shadow = core::PolicySpec{"maglev", {}};
+  web.shadow = {2003, 2004, 2005};
+  web.policy_report = policy::GuardReport{.picks = 1,
+                                          .out_of_range = 2006,
+                                          .weight_zero = 2007,
+                                          .failed = 2008,
+                                          .overruns = 2009,
+                                          .set_aside = true,
+                                          .reason = "it is slow"};
   web.backends.push_back(backend_of("10.0.0.20", 8080, 2100));
   web.backends.push_back(backend_of("10.0.0.30", 0, 2200));
+  web.backends[0].live.handshake_us = 250;
+  web.backends[0].shadow = {2121, 2122, 2123};
   web.backends[0].state = core::BackendState::draining;
   web.backends[0].health.checked = true;
   web.backends[0].health.health = core::Health::down;
@@ -153,6 +164,21 @@ void expect_services(Expectation& expect) {
   expect_state(expect, first, "draining", false);
   expect_state(expect, second, "active", true);
   expect_state(expect, third, "active", true);
+  expect("nfsteer_backend_handshake_seconds{" + first + "}", "0.00025");
+  expect("nfsteer_backend_handshake_seconds{" + second + "}", "0");
+  expect("nfsteer_backend_handshake_seconds{" + third + "}", "0");
+  expect("nfsteer_backend_shadow_picks_total{" + first + "}", "2121");
+  expect("nfsteer_backend_shadow_gained_total{" + first + "}", "2122");
+  expect("nfsteer_backend_shadow_lost_total{" + first + "}", "2123");
+  for (const char* each : {"picks", "gained", "lost"})
+    expect("nfsteer_backend_shadow_" + std::string(each) + "_total{" + second + "}", "0");
+  expect(R"(nfsteer_service_shadow_decisions_total{service="web"})", "2003");
+  expect(R"(nfsteer_service_shadow_differing_total{service="web"})", "2004");
+  expect(R"(nfsteer_service_policy_faults_total{service="web",fault="out_of_range"})", "2006");
+  expect(R"(nfsteer_service_policy_faults_total{service="web",fault="weight_zero"})", "2007");
+  expect(R"(nfsteer_service_policy_faults_total{service="web",fault="failed"})", "2008");
+  expect(R"(nfsteer_service_policy_overruns_total{service="web"})", "2009");
+  expect(R"(nfsteer_service_policy_set_aside{service="web"})", "1");
   expect("nfsteer_backend_checks_total{" + first + R"(,result="passed"})", "2112");
   expect("nfsteer_backend_checks_total{" + first + R"(,result="failed"})", "2113");
 }
