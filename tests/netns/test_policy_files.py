@@ -221,10 +221,12 @@ def test_what_a_policy_gets_wrong_weighted_random_decides(lab, name):
     load = Load(top.client, top.vip[4], threads=1, pause=0.01)
     set_policy(engine, f"{policy(name)},spare=198")
     assert_shares(http_names(top.client, top.vip[4]), WEIGHTS, name)
-    load.stop().assert_flawless(name)
-    # Another chance, by the same command; and a policy that is right.
-    set_policy(engine, f"{policy(name)},spare=10")
+    # Another chance, by the same command; and then one that is right.
+    set_policy(engine, f"{policy(name)},spare=198")
+    assert_shares(http_names(top.client, top.vip[4]), WEIGHTS, name)
+    set_policy(engine, policy("first"))
     assert http_names(top.client, top.vip[4], requests=40) == {"server1": 40}
+    load.stop().assert_flawless(name)
 
 
 def test_a_policy_that_crashes_over_new_backends_is_set_aside(lab):
