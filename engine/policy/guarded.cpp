@@ -138,9 +138,8 @@ std::optional<std::uint32_t> Guarded::instead_of(std::optional<std::uint32_t> an
 }
 
 void Guarded::tick(std::uint64_t now_ns) const noexcept {
-  // Before it is judged: it may have something to say of its faults.
-  if (policy_ != nullptr && !record_->is_set_aside()) policy_->tick(now_ns);
   record_->judge();
+  if (policy_ != nullptr && !record_->is_set_aside()) policy_->tick(now_ns);
 }
 
 GuardReport Guarded::report() const {
