@@ -11,7 +11,7 @@ usage: tests/run.sh [--quick] [--only STAGE]... [-k FILTER] [--fuzz-seconds N]
 
   --quick           the stages unit and netns
   --only STAGE      this stage; may be repeated:
-                      unit         format, build with g++, unit tests
+                      unit         format, build with g++, unit tests, tests of the Python module
                       netns        real traffic in network namespaces
                       demo         docker/demo.sh with network namespaces
                       bench        bench/run.sh for some seconds: the shape of its results, not the speed
@@ -141,6 +141,16 @@ formatted() {
 }
 export -f formatted
 
+# PROGRAM SECONDS RESULTS: one fuzz target. Leaves what it said and its exit status as RESULTS/NAME.output and .status.
+fuzz_one() {
+  local name=${1##*/} status=0
+  mkdir -p "$3/$name"
+  timeout --kill-after=20 $(($2 + 120)) "$1" -max_total_time="$2" -print_final_stats=1 \
+    -artifact_prefix="$3/$name-" "$3/$name" "tests/fuzz/corpus/${name#fuzz_}" >"$3/$name.output" 2>&1 || status=$?
+  echo "$status" >"$3/$name.status"
+}
+export -f fuzz_one
+
 echo "== packages"
 docker/install.sh build client server hosts test bench
 if wanted docker; then docker/install.sh docker; fi
@@ -155,6 +165,15 @@ if wanted unit; then
   check "clang-format" 120 bash -c formatted || true
   check "mutations fit the sources" 60 tests/mutations/run.py --check || true
   if [[ $release == yes ]]; then unit_tests release; else skip "unit tests" "the build failed"; fi
+fi
+if wanted unit; then
+  echo "== python"
+  if [[ $release == yes ]]; then
+    suite python 600 env NFSTEER_BUILD="$PWD/build/release" "$python" -m pytest -p no:cacheprovider -ra \
+      --junitxml="$results/python.xml" ${filter:+-k "$filter"} tests/python
+  else
+    skip "Python tests" "the build failed"
+  fi
 fi
 if wanted netns; then
   echo "== network namespaces"
@@ -193,13 +212,21 @@ fi
 if wanted fuzz; then
   echo "== fuzz"
   if [[ $clang == yes ]]; then
+    targets=()
     for program in build/fuzz/tests/fuzz/fuzz_*; do
       [[ -f $program && -x $program ]] || continue
+      targets+=("$program")
+    done
+    # One for each processor at a time.
+    # shellcheck disable=SC2016  # the inner shell's
+    run "$results/fuzz.log" $((${#targets[@]} * (fuzz_seconds + 120))) "${fixed_addresses[@]}" bash -c \
+      'printf "%s\0" "${@:3}" | xargs -0 -P "$(nproc)" -I{} bash -c "fuzz_one \"\$@\"" fuzz_one {} "$1" "$2"' \
+      fuzz "$fuzz_seconds" "$results" "${targets[@]}" || true
+    for program in "${targets[@]}"; do
       name=${program##*/}
-      mkdir -p "$results/$name"
-      check "$name for $fuzz_seconds s" $((fuzz_seconds + 120)) "${fixed_addresses[@]}" "$program" \
-        -max_total_time="$fuzz_seconds" -print_final_stats=1 -artifact_prefix="$results/$name-" \
-        "$results/$name" "tests/fuzz/corpus/${name#fuzz_}" || true
+      # shellcheck disable=SC2016  # the inner shell's
+      check "$name for $fuzz_seconds s" 10 bash -c 'cat "$1.output"; exit "$(<"$1.status")"' \
+        check "$results/$name" || true
     done
   else
     skip "fuzz targets" "the build failed"

@@ -234,10 +234,13 @@ class Nfsteer(Path):
     engine = None
     words = ()  # of another engine than the one that was built: program and flags of `run`
 
+    def policy(self):
+        return "weighted-random"
+
     def set_up(self):
         task = self.task
         services = [service("bench" if vip == self.vip else vip, vip, task.addresses(), protocol=task.protocol,
-                            port=task.port, mode=self.mode) for vip in task.vips(self.vip)]
+                            port=task.port, mode=self.mode, policy=self.policy()) for vip in task.vips(self.vip)]
         program, *flags = self.words or (BINARY,)
         self.engine = Engine(self.host, services, flags, engine={"queues": task.queues, "on_stop": "remove"},
                              program=program)
@@ -284,6 +287,52 @@ class NfsteerRewrite(Nfsteer):
     mode = "rewrite"
 
 
+class _Policy(NfsteerConnection):
+    """Another policy than weighted random."""
+
+
+class PolicyMaglev(_Policy):
+    def policy(self):
+        return "maglev"
+
+
+class PolicyLeastConnections(_Policy):
+    def policy(self):
+        return "least-connections"
+
+
+class PolicyPeakEwma(_Policy):
+    def policy(self):
+        return "peak-ewma"
+
+
+class PolicyC(_Policy):
+    """Weighted random again, in C."""
+
+    def policy(self):
+        return _built(self.build / "policies/weighted_random.so")
+
+
+class _PolicyPython(_Policy):
+    def policy(self):
+        _built(self.build / "bindings/python/nfsteer-python.so")
+        return f"{pathlib.Path(__file__).resolve().parents[1] / 'micro/python_policies.py'}:{self.name}"
+
+
+class PolicyPythonTable(_PolicyPython):
+    name = "ByTable"
+
+
+class PolicyPythonPerFlow(_PolicyPython):
+    name = "PerFlow"
+
+
+def _built(file):
+    if not file.exists():
+        raise Unavailable(f"{file.name} is not built")
+    return str(file.resolve())
+
+
 PATHS = {
     "direct": Direct,
     "dnat-list": DnatList,
@@ -299,6 +348,12 @@ PATHS = {
     "nft-jhash": NftJhash,
     "haproxy": Haproxy,
     "ipvs": Ipvs,
+    "policy-maglev": PolicyMaglev,
+    "policy-least-connections": PolicyLeastConnections,
+    "policy-peak-ewma": PolicyPeakEwma,
+    "policy-c": PolicyC,
+    "policy-python-table": PolicyPythonTable,
+    "policy-python-per-flow": PolicyPythonPerFlow,
 }
 
 

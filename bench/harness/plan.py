@@ -17,7 +17,8 @@ QUEUES = (1, 2, 4)
 CLIENTS = (1, 256)
 BARE = ("nfqueue-accept", "nfqueue-inspect", "nfqueue-rewrite")
 FIRST = ("direct", "dnat-list", "nfsteer-dnat", "nfsteer-connection", "nfsteer-inspect", "nfsteer-rewrite", *BARE)
-ANY = tuple(PATHS)
+POLICIES = tuple(path for path in PATHS if path.startswith("policy-"))
+ANY = tuple(path for path in PATHS if path not in POLICIES)
 WITH_RULES = tuple(path for path in ANY if path not in ("direct", *BARE))
 DEPENDS_ON_PATH_ONLY = (2, 1000)  # backends; what an established connection does, does not depend on them
 
@@ -50,6 +51,8 @@ def _along_backends(options):
                 if run is ControlPlane:
                     continue
                 paths = WITH_RULES if run is Rules else ANY if run in (UdpNewFlows, Http) else FIRST
+                if paths is ANY and topology == "routed" and backends in DEPENDS_ON_PATH_ONLY:
+                    paths = (*ANY, *POLICIES)
                 yield Scale(topology, backends), run, paths
 
 

@@ -16,11 +16,12 @@ MetricValue<BackendStatus> in_state() {
 
 void write_services_only(std::ostream& out, const Status& status) {
   using It = const ServiceStatus&;
-  std::vector<Labelled<ServiceStatus>> services, described, shadowed;
+  std::vector<Labelled<ServiceStatus>> services, described, shadowed, from_files;
   for (const ServiceStatus& each : status.services) {
     const core::Service& service = each.service;
     services.push_back({{{"service", service.name}}, &each});
     if (service.shadow) shadowed.push_back(services.back());
+    if (each.policy_report) from_files.push_back(services.back());
     described.push_back({{{"service", service.name},
                           {"vip", core::endpoint_text(service.vip, service.port)},
                           {"protocol", std::string(core::to_string(service.protocol))},
@@ -56,6 +57,23 @@ void write_services_only(std::ostream& out, const Status& status) {
                               "Of those, the shadow policy chose otherwise.",
                               [](It it) { return metric_value(it.shadow.differ); })},
       shadowed);
+  write_families<ServiceStatus>(
+      out,
+      {gauge<ServiceStatus>("nfsteer_service_policy_set_aside",
+                            "1 while weighted random decides in place of a policy from a file.",
+                            [](It it) { return metric_value(it.policy_report->set_aside); }),
+       counter<ServiceStatus>(
+           "nfsteer_service_policy_overruns_total",
+           "Decisions of a policy from a file that took too long, of those that were timed.",
+           [](It it) { return metric_value(it.policy_report->overruns); }),
+       {"nfsteer_service_policy_faults_total",
+        "Wrong decisions of a policy from a file.",
+        MetricType::Counter,
+        "fault",
+        {{"out_of_range", [](It it) { return metric_value(it.policy_report->out_of_range); }},
+         {"weight_zero", [](It it) { return metric_value(it.policy_report->weight_zero); }},
+         {"failed", [](It it) { return metric_value(it.policy_report->failed); }}}}},
+      from_files);
 }
 
 std::vector<MetricRow<BackendStatus>> shadow_rows() {

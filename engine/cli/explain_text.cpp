@@ -10,6 +10,7 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
+#include "cli/json_fields.hpp"
 #include "core/address.hpp"
 
 namespace nfsteer::cli {
@@ -19,13 +20,6 @@ namespace json = boost::json;
 
 constexpr std::size_t kBackendsMax = 32;  // lines of one list; --json has all
 constexpr std::size_t kRulesMax = 16;
-
-std::string_view text(const json::object& object, std::string_view key) {
-  return object.at(key).as_string();
-}
-double fraction(const json::object& object, std::string_view key) {
-  return object.at(key).to_number<double>();
-}
 
 std::string endpoint(const json::object& object, std::string_view key) {
   const std::string_view address = text(object, key);

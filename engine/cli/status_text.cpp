@@ -8,20 +8,12 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
+#include "cli/json_fields.hpp"
+
 namespace nfsteer::cli {
 namespace {
 
 namespace json = boost::json;
-
-std::string_view text(const json::object& object, std::string_view key) {
-  return object.at(key).as_string();
-}
-std::uint64_t number(const json::object& object, std::string_view key) {
-  return object.at(key).to_number<std::uint64_t>();
-}
-double fraction(const json::object& object, std::string_view key) {
-  return object.at(key).to_number<double>();
-}
 
 std::string endpoint(std::string_view address, std::uint64_t port) {
   if (port == 0) return std::string(address);
@@ -49,6 +41,20 @@ void append_backend(std::string& out, const json::object& backend, bool followed
     fmt::format_to(to, "    {}: {}\n", text(health, "status"), text(health, "last_result"));
 }
 
+// Of a policy from a file, if it has done anything wrong.
+void append_report(std::string& out, std::string_view what, const json::object& report) {
+  auto to = std::back_inserter(out);
+  if (report.at("set_aside").as_bool())
+    fmt::format_to(to, "  {}: set aside, weighted random decides: {}\n", what, text(report, "reason"));
+  const std::uint64_t faults =
+      number(report, "out_of_range") + number(report, "weight_zero") + number(report, "failed");
+  if (faults + number(report, "overruns") > 0)
+    fmt::format_to(to,
+                   "  {}: of {} decisions, {} out of range, {} of weight 0, {} failed, {} took too long\n",
+                   what, number(report, "picks"), number(report, "out_of_range"),
+                   number(report, "weight_zero"), number(report, "failed"), number(report, "overruns"));
+}
+
 void append_service(std::string& out, const json::object& service, bool followed) {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "\nservice {}  {} {}  mode {}  policy {}{}{}{}\n", text(service, "name"),
@@ -59,8 +65,12 @@ void append_service(std::string& out, const json::object& service, bool followed
                  service.at("on_backup").as_bool() ? "  on backup" : "");
   fmt::format_to(to, "  new flows: {} by the engine, {} by the ladder, {} without a backend\n",
                  number(service, "picks"), number(service, "ladder"), number(service, "no_backend"));
+  if (const json::value* value = service.if_contains("policy_report"))
+    append_report(out, "policy", value->as_object());
   if (const json::value* value = service.if_contains("shadow")) {
     const json::object& shadow = value->as_object();
+    if (const json::value* report = shadow.if_contains("report"))
+      append_report(out, "shadow", report->as_object());
     const std::uint64_t decisions = number(shadow, "decisions");
     const std::uint64_t differ = number(shadow, "differ");
     fmt::format_to(

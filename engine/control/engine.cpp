@@ -1,6 +1,7 @@
 #include "control/engine.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <thread>
@@ -23,6 +24,8 @@ using core::Snapshot;
 using core::SteeredService;
 
 constexpr auto kDrainMax = std::chrono::seconds(2);
+// A worker without work gets round ten times a second, and the longest batch takes some milliseconds.
+constexpr auto kStuckAfter = std::chrono::milliseconds(2500);
 // What a policy from a file may take for a decision.
 constexpr std::uint64_t kDecisionBudget_ns = 100'000;
 
@@ -59,13 +62,15 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       layout_(layout),
       monitor_(io, seed_, [this] { refresh(); }),
       affinity_(random_seed()),
-      policies_(layout.workers, plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns}),
+      policies_(layout.workers,
+                plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns}),
                 {kDecisionBudget_ns, monotonic_ns}, build_own),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),
       fill_timer_(io),
-      tick_timer_(io) {}
+      tick_timer_(io),
+      progress_(kStuckAfter) {}
 
 core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config::Config config,
                                                     Source source, Policies::OwnBuilder build_own) {
@@ -128,6 +133,13 @@ core::Result<void> Engine::stop() {
   tick_timer_.cancel();
   auto unqueued = rules_.apply(rules::plan(effective_, layout_, {.queueing = false}));
   if (!unqueued) spdlog::error("the queue rules stay: {}", unqueued.error().line());
+  if (stuck_) {
+    // Its thread never ends, and would be waited for.
+    if (!leaves_ladder()) unqueued = rules_.remove();
+    spdlog::critical("worker {} still hangs in a decision: the process ends without it", *stuck_);
+    spdlog::shutdown();
+    std::_Exit(unqueued ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
   wait_for_empty_queues();
   workers_.clear();
   return leaves_ladder() ? unqueued : rules_.remove();

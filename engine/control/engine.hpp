@@ -45,6 +45,7 @@
 #include "health/monitor.hpp"
 #include "iptc/applier.hpp"
 #include "netlink/interfaces.hpp"
+#include "process/watchdog.hpp"
 #include "tracking/tracker.hpp"
 
 namespace nfsteer::control {
@@ -140,6 +141,8 @@ class Engine {
   ShadowTotals shadow_totals(std::uint32_t service_slot) const;
   ShadowCounts shadow_counts(std::uint32_t backend_slot) const;
   void limit_pending();
+  void watch_workers();
+  core::Failure refusal_while_stuck() const;
   std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<core::Service>& services);
   void release_slots();
   void forget_stale_flows(const std::vector<core::Service>& held_before);
@@ -178,6 +181,9 @@ class Engine {
   ReloadStatus reloads_;
   boost::asio::steady_timer fill_timer_;
   boost::asio::steady_timer tick_timer_;
+  process::ProgressMonitor progress_;
+  std::optional<std::size_t> stuck_;  // the worker that hangs in a decision: the ladder balances meanwhile
+  bool queues_are_out_ = false;       // of the rules, for that reason
   bool refresh_failed_ = false;
   bool warned_of_coarse_spreading_ = false;
   bool running_ = false;

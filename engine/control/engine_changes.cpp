@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "config/diff.hpp"
@@ -102,6 +103,7 @@ core::Result<void> Engine::change_services(std::vector<Service> wanted) {
 }
 
 core::Result<void> Engine::install(std::vector<Service> wanted) {
+  if (stuck_) return refusal_while_stuck();
   std::vector<Availability> available = evaluate(wanted);
   std::vector<Service> next = effective(wanted, available);
   const auto planned = plan_rules(next);
@@ -113,11 +115,16 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
   auto snapshot = make_snapshot(next);
   if (!snapshot) {
     if (tracker_) tracker_->follow(lookup_of(services_));
-    grow_counters();  // up to the slots that are given back
+    grow_counters();  // for the slots that were taken before it failed: they are reset
     release_slots();
     return tl::unexpected(snapshot.error());
   }
-  published_.publish(make_lenient_snapshot(bound_by_both(effective_, next)));
+  if (!published_.publish(make_lenient_snapshot(bound_by_both(effective_, next)))) {
+    if (tracker_) tracker_->follow(lookup_of(services_));
+    published_.publish(make_lenient_snapshot(effective_));
+    watch_workers();
+    return refusal_while_stuck();
+  }
   auto applied = rules_.apply(*planned);
   const std::vector<Service> held_before = holding(services_, availability_);
   if (applied) {
@@ -196,7 +203,35 @@ void Engine::tick_at_next_second() {
   });
 }
 
+// A decision that never ends takes its worker and the worker's queues with it. Nobody can end it from
+// outside; but the rules can stop sending packets there, and the ladder balances.
+void Engine::watch_workers() {
+  const auto stall = progress_.observe(rounds(), process::ProgressMonitor::Clock::now());
+  if (stall) stuck_ = stall->worker;
+  if (!stall && stuck_) {
+    spdlog::warn("worker {} goes on: the engine decides again", *stuck_);
+    stuck_.reset();
+    refresh_failed_ = std::exchange(queues_are_out_, false);  // refresh() puts the rules back
+  }
+  if (!stuck_ || queues_are_out_) return;
+  spdlog::critical(
+      "worker {} hangs in a decision: new connections are left to the DNAT ladder until it goes on; "
+      "restart the engine without the policy from a file that it hangs in",
+      *stuck_);
+  const auto unqueued = rules_.apply(rules::plan(effective_, layout_, {.queueing = false}));
+  queues_are_out_ = unqueued.has_value();
+  if (!unqueued) spdlog::error("the queue rules stay: {}", unqueued.error().line());
+}
+
+core::Failure Engine::refusal_while_stuck() const {
+  return core::system_error(fmt::format("worker {}", stuck_.value_or(0)),
+                            "hangs in a decision of a policy, so nothing can be changed",
+                            "restart the engine without that policy; the DNAT ladder balances meanwhile");
+}
+
 void Engine::tick() {
+  watch_workers();
+  if (stuck_) return;
   if (refresh_failed_) refresh();
   report_unanswered();
   limit_pending();
@@ -206,6 +241,8 @@ void Engine::tick() {
     steered.picker->tick(now_ns);
     if (steered.shadow) steered.shadow->tick(now_ns);
   }
+  for (const std::string& line : policies_.news())
+    spdlog::warn("{}", line);
 }
 
 void Engine::report_unanswered() {

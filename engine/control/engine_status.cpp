@@ -134,6 +134,8 @@ ServiceStatus Engine::service_status(std::size_t index) {
   for (const auto& worker : workers_)
     status.no_backend += worker->counters().services[slot].no_backend.value();
   if (service.shadow) status.shadow = shadows_.since(slot, shadow_totals(slot));
+  status.policy_report = policies_.policy_report(service.name);
+  status.shadow_report = policies_.shadow_report(service.name);
   status.panic = availability.panic;
   status.on_backup = availability.on_backup;
   return status;

@@ -24,6 +24,31 @@ bool Policies::is_outdated(const Built& built) {
   return built.code == nullptr || built.record->report().set_aside || built.code->has_changed();
 }
 
+std::optional<policy::GuardReport> Policies::report_of(const Key& key) const {
+  const auto known = built_.find(key);
+  if (known == built_.end()) return std::nullopt;
+  const auto guarded = std::dynamic_pointer_cast<const policy::Guarded>(known->second.policy);
+  if (guarded == nullptr) return std::nullopt;
+  return guarded->report();
+}
+
+std::vector<std::string> Policies::news() {
+  std::vector<std::string> lines;
+  for (auto& [key, built] : built_) {
+    const auto report = report_of(key);
+    if (!report) continue;
+    const std::string name = fmt::format("{} {}", key.text(), core::to_string(built.spec));
+    if (report->set_aside && !std::exchange(built.told_it_is_aside, true))
+      lines.push_back(fmt::format("{}: set aside, weighted random decides: {}", name, report->reason));
+    if ((report->faults() > 0 || report->overruns > 0) && !std::exchange(built.told_of_faults, true))
+      lines.push_back(fmt::format(
+          "{}: of {} decisions, {} named no backend that there is, {} one of weight 0, {} "
+          "failed, {} took too long; weighted random decides in place of the wrong ones",
+          name, report->picks, report->out_of_range, report->weight_zero, report->failed, report->overruns));
+  }
+  return lines;
+}
+
 core::Result<Policies::Policy> Policies::policy_of(const core::Service& service,
                                                    const std::vector<core::LiveBackend*>& live) {
   return policy_for({service.name, Role::policy}, service.policy, service, live);
@@ -71,6 +96,8 @@ core::Result<Policies::Built> Policies::build_from_file(const Key& key, Built bu
   if (before != nullptr) {
     built.code = before->code;
     built.record = before->record;
+    built.told_of_faults = before->told_of_faults;
+    built.told_it_is_aside = before->told_it_is_aside;
   } else {
     built.record = std::make_shared<policy::GuardRecord>(workers_, limits_);
   }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,16 @@ class Policies {
   // Of its shadow; null where it has none.
   core::Result<Policy> shadow_of(const core::Service& service, const std::vector<core::LiveBackend*>& live);
 
+  // What a service's policy, or shadow, from a file has done; nothing: it comes from no file.
+  std::optional<policy::GuardReport> policy_report(const std::string& service) const {
+    return report_of({service, Role::policy});
+  }
+  std::optional<policy::GuardReport> shadow_report(const std::string& service) const {
+    return report_of({service, Role::shadow});
+  }
+  // A line for each policy that has done something wrong, once, and for each that has been set aside.
+  std::vector<std::string> news();
+
   // Files that have changed are loaded again when their policies are next asked for, and policies that have
   // been set aside have another chance. Without it a file is read only when a service is given it.
   void look_again();
@@ -55,6 +66,8 @@ class Policies {
     std::shared_ptr<plugin::PolicyCode> code{};     // null: of no file, or the program's own
     std::shared_ptr<policy::GuardRecord> record{};  // null: of the catalogue
     bool look_again = false;
+    bool told_of_faults = false;
+    bool told_it_is_aside = false;
   };
   enum class Role : std::uint8_t { policy, shadow };
   struct Key {
@@ -63,6 +76,7 @@ class Policies {
     friend auto operator<=>(const Key&, const Key&) = default;
     std::string text() const;  // "service web: policy"
   };
+  std::optional<policy::GuardReport> report_of(const Key& key) const;
   static bool is_outdated(const Built& built);
   core::Result<Policy> policy_for(const Key& key, const core::PolicySpec& spec, const core::Service& service,
                                   const std::vector<core::LiveBackend*>& live);

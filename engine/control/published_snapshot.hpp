@@ -39,13 +39,21 @@ class PublishedSnapshot {
   // Control thread only; valid until the next publish().
   const core::Snapshot& current() const { return *owned_; }
 
-  // Control thread only. Waits for workers that are inside: at most as long as a batch takes.
-  void publish(std::unique_ptr<const core::Snapshot> next) {
+  // Control thread only. Waits for workers that are inside: at most as long as a batch takes. False: one is
+  // still inside after `wait_max`; the snapshot that it is in is kept for good.
+  bool publish(std::unique_ptr<const core::Snapshot> next,
+               std::chrono::milliseconds wait_max = std::chrono::milliseconds(2000)) {
+    const auto deadline = std::chrono::steady_clock::now() + wait_max;
     current_.store(next.get());
-    for (const Reader& reader : readers_)
-      while (reader.in_use.load() == owned_.get())
+    bool all_left = true;
+    for (const Reader& reader : readers_) {
+      while (reader.in_use.load() == owned_.get() && std::chrono::steady_clock::now() < deadline)
         std::this_thread::sleep_for(std::chrono::microseconds(20));
+      if (reader.in_use.load() == owned_.get()) all_left = false;
+    }
+    if (!all_left) kept_.push_back(std::move(owned_));
     owned_ = std::move(next);
+    return all_left;
   }
 
  private:
@@ -54,6 +62,7 @@ class PublishedSnapshot {
   };
   std::vector<Reader> readers_;
   std::unique_ptr<const core::Snapshot> owned_;
+  std::vector<std::unique_ptr<const core::Snapshot>> kept_;  // a worker has been inside for too long
   std::atomic<const core::Snapshot*> current_;
 };
 

@@ -31,6 +31,18 @@ json::object json_of(const HealthStatus& status) {
           {"last_result", status.last_result}};
 }
 
+// What a policy from a file has done.
+json::object json_of(const policy::GuardReport& report) {
+  return {{"picks", report.picks},
+          {"out_of_range", report.out_of_range},
+          {"weight_zero", report.weight_zero},
+          {"failed", report.failed},
+          {"overruns", report.overruns},
+          {"worst_ns", report.worst_ns},
+          {"set_aside", report.set_aside},
+          {"reason", report.reason}};
+}
+
 // What shares are shares of.
 struct Sums {
   std::uint64_t picks = 0;
@@ -97,11 +109,15 @@ json::object json_of(const ServiceStatus& status) {
                       {"panic", status.panic},
                       {"on_backup", status.on_backup},
                       {"backends", std::move(backends)}};
-  if (service.shadow)
-    object.emplace("shadow", json::object{{"policy", core::to_string(*service.shadow)},
-                                          {"decisions", status.shadow.decisions},
-                                          {"differ", status.shadow.differ},
-                                          {"no_backend", status.shadow.no_backend}});
+  if (status.policy_report) object.emplace("policy_report", json_of(*status.policy_report));
+  if (service.shadow) {
+    json::object shadow{{"policy", core::to_string(*service.shadow)},
+                        {"decisions", status.shadow.decisions},
+                        {"differ", status.shadow.differ},
+                        {"no_backend", status.shadow.no_backend}};
+    if (status.shadow_report) shadow.emplace("report", json_of(*status.shadow_report));
+    object.emplace("shadow", std::move(shadow));
+  }
   return object;
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "core/counters.hpp"
 #include "core/queue_layout.hpp"
 #include "core/service.hpp"
+#include "policy/guarded.hpp"
 
 namespace nfsteer::control {
 
@@ -63,6 +65,9 @@ struct ServiceStatus {
   bool panic = false;      // too few backends are healthy: all are used
   bool on_backup = false;  // the backup backends are used
   ShadowTotals shadow;     // where service.shadow is
+  // Of policies from files.
+  std::optional<policy::GuardReport> policy_report;
+  std::optional<policy::GuardReport> shadow_report;
 };
 
 struct WorkerStatus {

@@ -32,11 +32,6 @@ bool load_be16(Bytes value, std::uint16_t& out) {
   out = ntohs(load<std::uint16_t>(value.data()));
   return true;
 }
-bool load_be32(Bytes value, std::uint32_t& out) {
-  if (value.size() != sizeof out) return false;
-  out = ntohl(load<std::uint32_t>(value.data()));
-  return true;
-}
 bool load_be64(Bytes value, std::uint64_t& out) {
   if (value.size() != sizeof out) return false;
   out = be64toh(load<std::uint64_t>(value.data()));

@@ -2,6 +2,7 @@
 // of what it is given; no alignment needed.
 #pragma once
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -19,6 +20,13 @@ T load(const std::uint8_t* bytes) {
   T value;
   std::memcpy(&value, bytes, sizeof value);
   return value;
+}
+
+// False, and `out` as it was, if the value has not the size of its type.
+inline bool load_be32(std::span<const std::uint8_t> value, std::uint32_t& out) {
+  if (value.size() != sizeof out) return false;
+  out = ntohl(load<std::uint32_t>(value.data()));
+  return true;
 }
 
 // Byte: std::uint8_t, const or not.

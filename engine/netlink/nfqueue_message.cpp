@@ -28,12 +28,6 @@ nlmsghdr* start_config(std::span<std::uint8_t> buffer, std::uint16_t queue, std:
   return header;
 }
 
-bool load_be32(std::span<const std::uint8_t> value, std::uint32_t& out) {
-  if (value.size() != sizeof(std::uint32_t)) return false;
-  out = ntohl(load<std::uint32_t>(value.data()));
-  return true;
-}
-
 // Attributes are read here rather than through libmnl's getters: a call for each of five questions about each
 // of eight attributes costs more than the answers.
 bool read_attribute(unsigned type, std::span<std::uint8_t> value, QueuedPacket& packet, bool& has_header) {

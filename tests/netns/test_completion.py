@@ -99,7 +99,7 @@ def test_commands_flags_and_values(shell):
     assert shell.words("nfsteer run --on-") == {"--on-no-backend", "--on-stop"}
     assert shell.words("nfsteer run --mode ") == MODES
     assert shell.words("nfsteer run --mode re") == {"rewrite"}
-    assert shell.words("nfsteer run --policy ") == {"weighted-random"}
+    assert {"weighted-random", "maglev", "peak-ewma"} <= shell.words("nfsteer run --policy ")
     assert shell.words("nfsteer rules --on-stop ") == {"keep", "remove"}
     assert "--vip" not in shell.words("nfsteer run --vip 10.0.0.40 --"), "given already"
     assert "--backend" in shell.words("nfsteer run --vip 10.0.0.40 --backend 10.0.0.20 --"), "may be repeated"

@@ -188,6 +188,19 @@ def test_an_engine_does_not_start_with_one(lab):
     assert "service web: policy" in outcome.stderr and "SIGABRT" in outcome.stderr, outcome
 
 
+def test_a_new_service_with_one_is_refused_and_the_others_stay(lab):
+    top = lab.topology()
+    engine = lab.web(top)
+    services = engine.services
+    engine.configure([*services, service("more", "10.0.0.41", [top.backend(1)], policy=policy("refuses"))])
+    outcome = engine.command("reload")
+    assert outcome.code != 0 and "service more: policy" in outcome.stderr, outcome
+    assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
+    engine.configure([*services, service("more", "10.0.0.41", [top.backend(1)], policy=policy("first"))])
+    engine.reload()
+    assert {each["name"] for each in engine.status()["services"]} == {"web", "more"}
+
+
 def test_a_file_that_others_may_write_to_is_refused(lab, folder):
     top = lab.topology(web=False)
     engine = lab.web(top)
@@ -208,10 +221,12 @@ def test_what_a_policy_gets_wrong_weighted_random_decides(lab, name):
     load = Load(top.client, top.vip[4], threads=1, pause=0.01)
     set_policy(engine, f"{policy(name)},spare=198")
     assert_shares(http_names(top.client, top.vip[4]), WEIGHTS, name)
-    load.stop().assert_flawless(name)
-    # Another chance, by the same command; and a policy that is right.
-    set_policy(engine, f"{policy(name)},spare=10")
+    # Another chance, by the same command; and then one that is right.
+    set_policy(engine, f"{policy(name)},spare=198")
+    assert_shares(http_names(top.client, top.vip[4]), WEIGHTS, name)
+    set_policy(engine, policy("first"))
     assert http_names(top.client, top.vip[4], requests=40) == {"server1": 40}
+    load.stop().assert_flawless(name)
 
 
 def test_a_policy_that_crashes_over_new_backends_is_set_aside(lab):
@@ -236,3 +251,42 @@ def test_live_state_reaches_a_policy(lab):
     names = http_names(top.client, top.vip[4], requests=200)
     assert set(names) == {"server1", "server2"}, names
     assert engine.running()
+
+
+@pytest.mark.parametrize("fixture, field", [("out_of_range", "out_of_range"), ("weight_zero", "weight_zero"),
+                                            ("fails", "failed"), ("sleeps", "overruns")])
+def test_what_a_policy_does_wrong_in_traffic_is_told(lab, fixture, field):
+    top = lab.topology()
+    backends = [{"address": top.backend(1), "weight": 0}, {"address": top.backend(2), "weight": 1}]
+    engine = lab.engine(top, [service("web", top.vip[4], backends, protocol="tcp", port=80)])
+    set_policy(engine, policy(fixture) + ",spare=198")
+    assert set(http_names(top.client, top.vip[4], requests=80)) == {"server2"}
+    wait_until(lambda: engine.service()["policy_report"]["set_aside"], "the policy is set aside")
+    report = engine.service()["policy_report"]
+    assert report[field] > 0 and report["reason"], report
+    text = engine.command("status").stdout
+    assert "policy: set aside, weighted random decides" in text, text
+    metrics = engine.api("GET", "/metrics").text
+    assert 'nfsteer_service_policy_set_aside{service="web"} 1' in metrics
+    wait_until(lambda: "set aside, weighted random decides" in engine.log(), "the log says so")
+    # Another chance, by the same command: it is right for clients that it spares.
+    set_policy(engine, "weighted-random")
+    assert "policy_report" not in engine.service()
+
+
+def test_a_decision_that_never_ends_leaves_connections_to_the_ladder(lab):
+    top = lab.topology()
+    engine = lab.web(top)
+    load = Load(top.client, top.vip[4])
+    wait_until(lambda: load.done > 50, "requests are answered")
+    set_policy(engine, policy("hang_in_pick") + ",spare=198")
+    wait_until(lambda: "hangs in a decision: new connections are left to the DNAT ladder" in engine.log(),
+               "it is noticed", 20)
+    done = load.done
+    wait_until(lambda: load.done > done + 200, "the ladder balances", 20)
+    load.stop().assert_flawless("a SYN that the engine held was sent again")
+    outcome = engine.command("weight", "web", top.backend(1), "2")
+    assert outcome.code == 1 and "hangs in a decision" in outcome.stderr and len(outcome.stderr.splitlines()) == 1
+    # The process ends all the same, with the ladder in place.
+    engine.stop()
+    assert len(http_names(top.client, top.vip[4], requests=100)) == 2

@@ -2,9 +2,11 @@
 
 import functools
 import hashlib
+import random
 import shutil
 import socket
 import threading
+import time
 
 from .hosts import new_folder, wait_listening
 
@@ -180,6 +182,29 @@ class TcpServer(_Loop):
             while data := connection.recv(65536):
                 digest.update(data)
             connection.sendall(f"{self.host.name} {digest.hexdigest()}".encode())
+
+
+class QueueServer(_Loop):
+    """Serves one connection at a time, in the order in which they come, each for a time drawn from an exponential
+    distribution: reads something, and answers with the host's name after that time."""
+
+    def __init__(self, host, port, mean_seconds, seed):
+        self.port, self._rate, self._random = port, 1 / mean_seconds, random.Random(seed)
+        super().__init__(host)
+
+    def open(self):
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.bind(("", self.port))
+        made.listen(4096)
+        return [made]
+
+    def handle(self, each):
+        connection, _ = each.accept()
+        with connection:
+            connection.settimeout(10)
+            connection.recv(64)
+            time.sleep(self._random.expovariate(self._rate))
+            connection.sendall(self.host.name.encode())
 
 
 class RawServer(_Loop):

@@ -23,6 +23,7 @@ TEST(ListedValuesTest, AListOfWordsIsTheValues) {
   EXPECT_THAT(listed_values("dnat, connection, inspect or rewrite"),
               ElementsAre("dnat", "connection", "inspect", "rewrite"));
   EXPECT_THAT(listed_values("text (default) or json"), ElementsAre("text", "json"));
+  EXPECT_THAT(listed_values("c, c++ or python"), ElementsAre("c", "c++", "python"));
   EXPECT_THAT(listed_values("debug, info (default), warning or error"),
               ElementsAre("debug", "info", "warning", "error"));
   EXPECT_THAT(listed_values("tcp, http or passive: check the backends"),
@@ -89,6 +90,17 @@ TEST_F(TreeTest, CommandsAndInnerCommandsAreOffered) {
   EXPECT_THAT(after({"group", "two", ""}), IsEmpty());
   EXPECT_THAT(after({"unknown", ""}), ElementsAre("set", "group"));
   EXPECT_THAT(after({}), IsEmpty());
+}
+
+TEST_F(TreeTest, ACommandMayHaveArgumentsBesideInnerCommands) {
+  CLI::App* policy = app_.add_subcommand("policy", "Set, or list");
+  policy->add_option("SERVICE", text_, "which");
+  policy->add_subcommand("list", "All");
+  std::vector<std::string> leaves;
+  for (const Leaf& each : leaves_of(app_))
+    leaves.push_back(each.words);
+  EXPECT_THAT(leaves, ElementsAre("set", "group one", "group two", "policy", "policy list"));
+  EXPECT_THAT(after({"policy", ""}), ElementsAre("list", "web", "!"));
 }
 
 TEST_F(TreeTest, FlagsAreOfferedWhileTheyMayBeGiven) {

@@ -12,6 +12,7 @@
 #include "render/render.hpp"
 #include "rules_support.hpp"
 #include "walk/walk.hpp"
+#include "walk_support.hpp"
 
 namespace nfsteer::rules {
 namespace {
@@ -19,8 +20,6 @@ namespace {
 using core::Mode;
 using core::Protocol;
 using core::Service;
-
-constexpr core::QueueLayout kOneWorker{0, 1};
 
 Service affine(Service service, std::uint8_t ipv4_prefix = 32, std::uint8_t ipv6_prefix = 128) {
   service.affinity = core::Affinity{std::chrono::seconds(60), ipv4_prefix, ipv6_prefix};
@@ -116,8 +115,6 @@ TEST(Affinity, NoTwoBackendsShareAListAndAllNamesAreFitForProc) {
 
 // --- the way of a packet
 // ----------------------------------------------------------------------------------------------
-
-constexpr TableId kNat{Family::ipv4, TableName::nat};
 
 // `count` backends of the weights 0, 1, 2, 0, 1, ... on ports 8000, 8001, ...
 Service service_with(std::size_t count) {

@@ -19,8 +19,6 @@ using core::OnNoBackend;
 using core::Protocol;
 using core::Service;
 
-constexpr core::QueueLayout kOneWorker{0, 1};
-
 // Chain names end in a hash; tables of text are easier to read without.
 std::string without_hashes(std::string text) {
   const std::string digits = "0123456789abcdef";

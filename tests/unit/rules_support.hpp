@@ -20,6 +20,8 @@
 
 namespace nfsteer::rules {
 
+inline constexpr core::QueueLayout kOneWorker{0, 1};
+
 template <typename... Parts>
 std::string text(const Parts&... parts) {
   std::ostringstream out;

@@ -32,7 +32,6 @@ RuleSet one_table(std::map<std::string, Chain> chains) {
   return rules;
 }
 
-constexpr TableId kNat{Family::ipv4, TableName::nat};
 const FlowKey kWeb = flow("10.0.0.10", 40000, "10.0.0.40", 80, 6);
 const Dnat kFirst{address("10.0.0.1"), 0};
 const Dnat kSecond{address("10.0.0.2"), 0};

@@ -7,11 +7,9 @@ namespace nfsteer::tracking {
 namespace {
 
 using namespace std::chrono_literals;
-using Time = ReadingPace::Time;
+constexpr ReadingPace::Time kAtFirst{100s};
 
-constexpr Time kStart{100s};
-
-void read(ReadingPace& pace, Time now) {
+void read(ReadingPace& pace, ReadingPace::Time now) {
   pace.begin();
   pace.end(now);
 }
@@ -19,15 +17,15 @@ void read(ReadingPace& pace, Time now) {
 TEST(ReadingPace, TheFirstLossIsReadForAtOnce) {
   ReadingPace pace;
   EXPECT_FALSE(pace.due());
-  pace.lost(kStart);
-  EXPECT_EQ(pace.due(), kStart);
-  read(pace, kStart);
+  pace.lost(kAtFirst);
+  EXPECT_EQ(pace.due(), kAtFirst);
+  read(pace, kAtFirst);
   EXPECT_FALSE(pace.due());
 }
 
 TEST(ReadingPace, ReadingsBecomeSeldomWhileLossesGoOn) {
   ReadingPace pace;
-  Time now = kStart;
+  ReadingPace::Time now = kAtFirst;
   for (const auto pause : {1s, 2s, 4s, 8s, 10s, 10s}) {
     pace.lost(now);
     now = *pace.due();
@@ -39,16 +37,16 @@ TEST(ReadingPace, ReadingsBecomeSeldomWhileLossesGoOn) {
 
 TEST(ReadingPace, ALossDuringAReadingAsksForAnother) {
   ReadingPace pace;
-  pace.lost(kStart);
+  pace.lost(kAtFirst);
   pace.begin();
-  pace.lost(kStart + 100ms);
-  pace.end(kStart + 500ms);
-  EXPECT_EQ(pace.due(), kStart + 1500ms) << "counted from the end of the first";
+  pace.lost(kAtFirst + 100ms);
+  pace.end(kAtFirst + 500ms);
+  EXPECT_EQ(pace.due(), kAtFirst + 1500ms) << "counted from the end of the first";
 }
 
 TEST(ReadingPace, CalmMakesALossAFirstOneAgain) {
   ReadingPace pace;
-  Time now = kStart;
+  ReadingPace::Time now = kAtFirst;
   for (int loss = 0; loss < 5; ++loss) {
     pace.lost(now);
     now = *pace.due();

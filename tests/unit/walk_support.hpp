@@ -11,6 +11,8 @@
 
 namespace nfsteer::rules {
 
+inline constexpr TableId kNat{Family::ipv4, TableName::nat};
+
 inline core::FlowKey flow(std::string_view source, std::uint16_t source_port, std::string_view destination,
                           std::uint16_t destination_port, std::uint8_t protocol) {
   core::FlowKey key;

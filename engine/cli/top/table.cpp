@@ -19,7 +19,7 @@ constexpr std::size_t kLastCheckMax = 30;
 
 constexpr Column kFirstSum = Column::active;  // of those in a service's line; its words end before it
 
-struct Kind {
+struct ColumnKind {
   Column column;
   std::string_view heading;
   std::size_t width;             // at least
@@ -28,7 +28,7 @@ struct Kind {
 };
 
 // By importance.
-constexpr std::array<Kind, 13> kKinds{{
+constexpr std::array<ColumnKind, 13> kKinds{{
     {Column::backend, "service / backend", kNameMin, false},
     {Column::opened, "new/s", 7, true},
     {Column::state, "state", 11, false},
@@ -44,8 +44,8 @@ constexpr std::array<Kind, 13> kKinds{{
     {Column::last_check, "last check", 12, false, true},
 }};
 
-const Kind& kind_of(Column column) {
-  return *std::ranges::find(kKinds, column, &Kind::column);
+const ColumnKind& kind_of(Column column) {
+  return *std::ranges::find(kKinds, column, &ColumnKind::column);
 }
 
 // Of a state or a health.
@@ -156,7 +156,7 @@ Table::Table(const TableOptions& options, const TableNeeds& needs) : options_(op
   std::size_t used = 0;     // with a blank after every column
   std::size_t spanned = 0;  // of that, what a service's words stand in
   const std::size_t words = std::min(needs.words, kWordsMax) + 1;
-  for (const Kind& kind : kKinds) {
+  for (const ColumnKind& kind : kKinds) {
     if (!needs.has_checks && (kind.column == Column::health || kind.column == Column::last_check)) continue;
     const std::size_t width = (kind.column == Column::backend ? name : kind.width) + 1;
     const std::size_t more_spanned = kind.column < kFirstSum ? width : 0;
