@@ -62,12 +62,12 @@ std::vector<Backend> backends_of(const policy::BuildInput& input) {
 class BoundPolicy {
  public:
   BoundPolicy(py::object given, const std::vector<Backend>& backends, std::uint64_t seed)
-      : random_(seed), policy_(std::move(given), "bound", backends, 1) {}
+      : random_(seed), policy_(std::move(given), "", backends, 1) {}
 
   std::optional<std::uint32_t> pick(const core::FlowKey& flow) {
     core::PickContext context{random_};
     const std::uint32_t index = policy_.pick(flow, context);
-    if (index == NFSTEER_FAILED) throw PolicyError(policy_.failure());
+    if (index == NFSTEER_FAILED) throw PolicyError(policy_.take_failure());
     return index == NFSTEER_NO_BACKEND ? std::nullopt : std::optional(index);
   }
   void refresh() { policy_.build(); }

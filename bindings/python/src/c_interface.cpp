@@ -1,7 +1,7 @@
 // The C interface for policies (bindings/c/nfsteer/policy.h), for a policy of a Python file: its options
 // `file` and `class` name it, the others are the class's arguments.
 #include <algorithm>
-#include <bit>
+#include <cstddef>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -20,7 +20,9 @@ namespace {
 
 namespace py = pybind11;
 
-static_assert(sizeof(nfsteer_flow) == sizeof(core::FlowKey));
+static_assert(sizeof(nfsteer_flow) == sizeof(core::FlowKey) &&
+              alignof(nfsteer_flow) == alignof(core::FlowKey));
+static_assert(offsetof(nfsteer_flow, source_port) == offsetof(core::FlowKey, source_port));
 static_assert(sizeof(nfsteer_live) == sizeof(core::LiveBackend));
 static_assert(sizeof(nfsteer_random) == sizeof(core::Random));
 
@@ -77,8 +79,8 @@ void* create(const nfsteer_input* input, char* error, std::size_t error_size) {
 }
 
 std::uint32_t pick(void* self, const nfsteer_flow* flow, nfsteer_context* context) {
-  const auto key = std::bit_cast<core::FlowKey>(*flow);
-  // The same bytes: nfsteer_random_next() and core::Random continue each other.
+  // The same bytes, of both: nfsteer_random_next() and core::Random continue each other.
+  const auto& key = *reinterpret_cast<const core::FlowKey*>(flow);
   core::PickContext own{*reinterpret_cast<core::Random*>(context->random), context->now_ns, context->worker};
   return static_cast<const PythonPolicy*>(self)->pick(key, own);
 }

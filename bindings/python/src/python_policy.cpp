@@ -181,15 +181,21 @@ std::uint32_t PythonPolicy::ask(const core::FlowKey& flow, core::PickContext& co
   const WorkerLock lock;
   const ContextScope scope(context);
   session_->now_ns.store(context.now_ns, std::memory_order_relaxed);
-  std::string failure;
   try {
-    return told([&] { return index_in(pick_(flow)); });
+    return index_in(pick_(flow));
+  } catch (const py::error_already_set& error) {
+    // Finding the line takes longer than a decision may: once.
+    if (failure_.empty()) fail(describe(error));
   } catch (const std::exception& error) {
-    failure = error.what();
+    if (failure_.empty()) fail(error.what());
   }
-  if (failure_.empty()) failure_ = "pick() failed: " + failure;
-  has_failed_.store(true, std::memory_order_release);
   return NFSTEER_FAILED;
+}
+
+// Told here and now: a policy that fails often is set aside, and asked no more, before the next tick.
+void PythonPolicy::fail(const std::string& reason) const {
+  failure_ = "pick() failed: " + reason;
+  say(failure_);
 }
 
 std::uint32_t PythonPolicy::index_in(const py::object& answer) const {
@@ -216,11 +222,6 @@ void PythonPolicy::tick(std::uint64_t now_ns) noexcept {
     built_ns_ = now_ns;
     refresh();
   }
-  if (!has_told_ && has_failed_.load(std::memory_order_acquire)) {
-    has_told_ = true;
-    const WorkerLock lock;
-    say(failure_);
-  }
 }
 
 void PythonPolicy::refresh() noexcept {
@@ -237,6 +238,7 @@ void PythonPolicy::refresh() noexcept {
 }
 
 void PythonPolicy::say(const std::string& text) const {
+  if (name_.empty()) return;
   const std::string line = fmt::format("nfsteer: policy {}: {}\n", name_, text);
   std::fputs(line.c_str(), stderr);
 }

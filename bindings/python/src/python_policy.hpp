@@ -5,10 +5,10 @@
 
 #include <pybind11/pybind11.h>
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/picker.hpp"
@@ -26,7 +26,8 @@ struct PolicyTraits {
 
 class PythonPolicy {
  public:
-  // `given`: an object with the methods of nfsteer.Policy. `name`: for messages. Calls its build().
+  // `given`: an object with the methods of nfsteer.Policy. `name`: for messages on stderr; empty:
+  // there are none. Calls its build().
   // With the interpreter's lock. Throws PolicyError.
   PythonPolicy(pybind11::object given, std::string name, std::vector<Backend> backends,
                std::uint32_t workers);
@@ -45,11 +46,12 @@ class PythonPolicy {
 
   bool uses_live() const { return traits_.is_per_flow || traits_.refresh_s > 0 || uses_live_; }
 
-  // Why the first pick() that failed did; empty: none has. With the lock.
-  const std::string& failure() const { return failure_; }
+  // Why the first pick() since the last call that failed did; empty: none has. With the lock.
+  std::string take_failure() { return std::exchange(failure_, {}); }
 
  private:
   std::uint32_t ask(const core::FlowKey& flow, core::PickContext& context) const noexcept;
+  void fail(const std::string& reason) const;
   std::uint32_t index_in(const pybind11::object& answer) const;
   std::shared_ptr<const core::Picker> picker_of(const pybind11::object& built);
   std::shared_ptr<const core::Picker> picker_of(const Table& table) const;
@@ -69,7 +71,6 @@ class PythonPolicy {
   std::uint64_t built_ns_ = 0;   // the first tick's time, then that of the last build()
   std::string build_failure_;    // of the last build(); empty: it succeeded
   mutable std::string failure_;  // with the lock
-  mutable std::atomic<bool> has_failed_{false};
   bool has_told_ = false;
 };
 
