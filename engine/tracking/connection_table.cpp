@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -33,7 +35,11 @@ BackendIndex::Place find(const BackendIndex& index, const Connection& connection
   return index.find(connection.original, backend_of(connection));
 }
 
-void count_latency(ConnectionCounters& counters, Time::duration latency, Time now) {
+// What is shorter than events take to come tells nothing.
+constexpr std::chrono::microseconds kLatencyMin{250};
+
+void count_latency(ConnectionCounters& counters, Time::duration measured, Time now) {
+  const Time::duration latency = std::max<Time::duration>(measured, kLatencyMin);
   counters.live.add_latency(std::chrono::duration<double, std::micro>(latency).count(),
                             static_cast<std::uint64_t>(now.time_since_epoch() / std::chrono::nanoseconds(1)));
 }

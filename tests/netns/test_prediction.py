@@ -1,6 +1,6 @@
 """What the simulator says of a workload is what real traffic does.
 
-Poisson arrivals at 45 a second for three servers that serve one connection at a time; one of them is four times as slow.
+Poisson arrivals at 24 a second for three servers that serve one connection at a time; one of them is four times as slow.
 
     local:  client 10.0.0.10 (engine) --+-- server1 10.0.0.20 (slow), server2 10.0.0.30, server3    VIP 10.0.0.40
 """
@@ -17,7 +17,7 @@ from support.hosts import run
 from support.servers import QueueServer
 
 POLICIES = ("weighted-random", "power-of-two-choices", "peak-ewma")
-RATE, SECONDS, SERVICE_SECONDS, SLOW = 45, 14, 0.010, 4
+RATE, SECONDS, SERVICE_SECONDS, SLOW = 24, 18, 0.020, 4
 SEEDS = range(1, 31)
 
 
@@ -84,8 +84,9 @@ def test_the_simulator_predicts_shares_and_latency(lab):
               f"p99 {quantile([s for _, s in answers], 0.99):.3f} s (simulated {min(p99[policy]):.3f} to "
               f"{max(p99[policy]):.3f} s)")
         assert abs(share - mean) < 5 * spread, policy
-        # Thirty runs of the simulation, and a half beyond: six connections make the p99 of one run.
-        assert min(p99[policy]) / 1.5 < quantile([s for _, s in answers], 0.99) < max(p99[policy]) * 1.5, policy
+        # Thirty runs of the simulation, and as much again: four connections make the p99 of one run, on a machine that
+        # may be busy.
+        assert min(p99[policy]) / 2 < quantile([s for _, s in answers], 0.99) < max(p99[policy]) * 2, policy
     slowest = {policy: quantile([seconds for _, seconds in answers], 0.95) for policy, answers in real.items()}
     assert slowest["power-of-two-choices"] < slowest["weighted-random"]
     assert slowest["peak-ewma"] < slowest["weighted-random"]

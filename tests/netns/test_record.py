@@ -37,7 +37,7 @@ def test_every_flow_is_recorded_whoever_balances_it(lab, mode, tmp_path):
     assert process.wait() == 0, process.stderr
     assert process.stdout.startswith(f"200 flows in {path}"), process.stdout
     report = simulated(path, "--policy", "weighted-random")
-    assert report["policies"][0]["flows"] == 200, report
+    assert report["policies"][0]["metrics"]["decisions"] == 200, report
 
 
 def test_a_recording_ends_by_itself(lab, tmp_path):
