@@ -100,7 +100,6 @@ PythonPolicy::PythonPolicy(py::object given, std::string name, std::vector<Backe
 }
 
 PythonPolicy::~PythonPolicy() {
-  if (!has_told_ && has_failed_.load(std::memory_order_acquire)) say(failure_);
   session_->is_open = false;
 }
 
