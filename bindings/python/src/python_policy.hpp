@@ -71,7 +71,6 @@ class PythonPolicy {
   std::uint64_t built_ns_ = 0;   // the first tick's time, then that of the last build()
   std::string build_failure_;    // of the last build(); empty: it succeeded
   mutable std::string failure_;  // with the lock
-  bool has_told_ = false;
 };
 
 // An error of Python as one line: "mine.py:12: ZeroDivisionError: division by zero". With the lock.
