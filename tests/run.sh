@@ -241,7 +241,7 @@ if wanted sanitizers; then
     skip "unit and namespace tests with ASan and UBSan" "the build failed"
   fi
   # Threads meet in the engine and in the layers that workers run in; the others have one thread.
-  if build tsan -- nfsteer unit_core unit_policy unit_tracking unit_control; then
+  if build tsan -- nfsteer unit_core unit_policy unit_tracking unit_control unit_python; then
     unit_tests tsan
     namespace_tests tsan-netns "$PWD/build/tsan/engine/nfsteer" -m smoke
   else

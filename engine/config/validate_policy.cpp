@@ -36,7 +36,8 @@ Result<PolicySpec> read_short_form(const Place& place) {
   if (!text) return tl::unexpected(text.error());
   auto spec = core::parse_policy_spec(*text);
   if (!spec)
-    return place.fail(fmt::format("{} has an option without a value", config::quoted(*text)), std::string(kMend));
+    return place.fail(fmt::format("{} has an option without a value", config::quoted(*text)),
+                      std::string(kMend));
   return *std::move(spec);
 }
 

@@ -81,6 +81,14 @@ core::Result<Policies::Policy> Policies::policy_for(const Key& key, const core::
   return built_.insert_or_assign(key, *std::move(built)).first->second.policy;
 }
 
+policy::GuardLimits Policies::limits_for(const core::PolicySpec& spec) const {
+  // Decisions in Python wait for one interpreter, which builds tables meanwhile.
+  constexpr std::uint64_t kPythonFactor = 50;
+  policy::GuardLimits limits = limits_;
+  if (spec.name.find(".py:") != std::string::npos) limits.budget_ns *= kPythonFactor;
+  return limits;
+}
+
 std::string Policies::Key::text() const {
   return fmt::format("service {}: {}", service, role == Role::policy ? "policy" : "shadow");
 }
@@ -99,7 +107,7 @@ core::Result<Policies::Built> Policies::build_from_file(const Key& key, Built bu
     built.told_of_faults = before->told_of_faults;
     built.told_it_is_aside = before->told_it_is_aside;
   } else {
-    built.record = std::make_shared<policy::GuardRecord>(workers_, limits_);
+    built.record = std::make_shared<policy::GuardRecord>(workers_, limits_for(built.spec));
   }
   if (const policy::GuardReport report = built.record->report(); report.set_aside) {
     built.policy = std::make_shared<policy::Guarded>(report.reason, input, built.record);

@@ -77,6 +77,7 @@ class Policies {
     std::string text() const;  // "service web: policy"
   };
   std::optional<policy::GuardReport> report_of(const Key& key) const;
+  policy::GuardLimits limits_for(const core::PolicySpec& spec) const;
   static bool is_outdated(const Built& built);
   core::Result<Policy> policy_for(const Key& key, const core::PolicySpec& spec, const core::Service& service,
                                   const std::vector<core::LiveBackend*>& live);
