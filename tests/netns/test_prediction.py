@@ -72,7 +72,8 @@ def test_the_simulator_predicts_shares_and_latency(lab):
     shares, p99 = simulated(addresses)
 
     # In a host's namespace a thread each: they all run at the same time.
-    tasks = {policy: top.client.spawn(measured, top.client, top.vip[4], port, lab.random.random())
+    arrivals = lab.random.random()  # the same for all, so that chance favours none
+    tasks = {policy: top.client.spawn(measured, top.client, top.vip[4], port, arrivals)
              for policy, port in ports.items()}
     real = {policy: task.result(120) for policy, task in tasks.items()}
 
@@ -83,10 +84,10 @@ def test_the_simulator_predicts_shares_and_latency(lab):
         print(f"{policy}: {len(answers)} connections, slow server {share:.1%} (simulated {mean:.1%} +- {spread:.1%}), "
               f"p99 {quantile([s for _, s in answers], 0.99):.3f} s (simulated {min(p99[policy]):.3f} to "
               f"{max(p99[policy]):.3f} s)")
-        assert abs(share - mean) < max(5 * spread, 0.08), policy
-        # Thirty runs of the simulation, and as much again: four connections make the p99 of one run, on a machine that
-        # may be busy.
-        assert min(p99[policy]) / 2 < quantile([s for _, s in answers], 0.99) < max(p99[policy]) * 2, policy
+        assert abs(share - mean) < max(5 * spread, 0.1), policy
+        # Thirty runs of the simulation, and room: four connections make the p99 of one run, on a machine that may be
+        # busy.
+        assert min(p99[policy]) / 2.5 < quantile([s for _, s in answers], 0.99) < max(p99[policy]) * 2.5, policy
     mean = {policy: sum(seconds for _, seconds in answers) / len(answers) for policy, answers in real.items()}
     assert mean["power-of-two-choices"] < mean["weighted-random"]
     assert mean["peak-ewma"] < mean["weighted-random"]
