@@ -12,23 +12,6 @@
 namespace nfsteer::cli {
 namespace {
 
-process::LogOptions log_options(const config::Engine& settings) {
-  const auto level = [&] {
-    switch (settings.log_level) {
-      case config::LogLevel::debug:
-        return spdlog::level::debug;
-      case config::LogLevel::info:
-        return spdlog::level::info;
-      case config::LogLevel::warning:
-        return spdlog::level::warn;
-      case config::LogLevel::error:
-        return spdlog::level::err;
-    }
-    return spdlog::level::info;
-  }();
-  return {level, settings.log_format};
-}
-
 std::string counted(std::size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
@@ -41,7 +24,7 @@ core::Result<std::unique_ptr<Daemon>> Daemon::start(const ConfigFlags& flags,
   if (!config) return tl::unexpected(config.error());
   if (auto privileged = process::check_privileges(); !privileged) return tl::unexpected(privileged.error());
   std::signal(SIGPIPE, SIG_IGN);  // a log reader that goes away must not end the engine
-  std::unique_ptr<Daemon> daemon(new Daemon(log_options(config->engine), manager));
+  std::unique_ptr<Daemon> daemon(new Daemon(process::log_options(config->engine), manager));
   if (config->engine.watch) {
     if (auto watching = daemon->watch(flags.file); !watching) return tl::unexpected(watching.error());
     config = flags.load();  // what it says now: only later changes are told

@@ -138,6 +138,23 @@ class JsonFormatter final : public spdlog::formatter {
 
 }  // namespace
 
+LogOptions log_options(const config::Engine& settings) {
+  const auto level = [&] {
+    switch (settings.log_level) {
+      case config::LogLevel::debug:
+        return spdlog::level::debug;
+      case config::LogLevel::info:
+        return spdlog::level::info;
+      case config::LogLevel::warning:
+        return spdlog::level::warn;
+      case config::LogLevel::error:
+        return spdlog::level::err;
+    }
+    return spdlog::level::info;
+  }();
+  return {level, settings.log_format};
+}
+
 std::unique_ptr<spdlog::formatter> make_log_formatter(config::LogFormat format, bool to_journal) {
   if (format == config::LogFormat::json) return std::make_unique<JsonFormatter>();
   if (to_journal) return std::make_unique<JournalFormatter>();

@@ -33,6 +33,7 @@ struct LogOptions {
   spdlog::level::level_enum level = spdlog::level::info;
   config::LogFormat format = config::LogFormat::text;
 };
+LogOptions log_options(const config::Engine& settings);
 
 // `to_journal` matters to text only.
 std::unique_ptr<spdlog::formatter> make_log_formatter(config::LogFormat format, bool to_journal);

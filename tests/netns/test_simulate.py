@@ -1,6 +1,7 @@
 """`nfsteer simulate`, end to end. It needs no network, only the program and gnuplot."""
 
 import json
+import pathlib
 import struct
 import subprocess
 import xml.etree.ElementTree
@@ -121,3 +122,13 @@ def test_what_is_wrong_is_named(scenario, tmp_path):
         scenario, "--churn", churn, code=2).stderr
     (tmp_path / "flows").write_bytes(b"NFSREC\x01\x00")
     assert "ends inside its header" in simulate("--record", tmp_path / "flows", code=2).stderr
+
+
+@pytest.mark.parametrize("name, says", [("crash_in_create", "SIGABRT"), ("out_of_range", "there are 3 backends"),
+                                        ("hang_in_create", "within 2 s"), ("wrong_abi", "version 7")])
+def test_a_policy_that_misbehaves_is_refused_in_one_line(name, says):
+    policies = pathlib.Path(BINARY).resolve().parents[1] / "policies"
+    if not policies.is_dir():
+        pytest.skip(f"{policies} is not there: build all targets")
+    refused = simulate("--servers", 3, "--flows", 100, "--policy", policies / f"{name}.so", code=2)
+    assert says in refused.stderr, refused.stderr

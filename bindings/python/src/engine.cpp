@@ -33,20 +33,6 @@ namespace asio = boost::asio;
 namespace py = pybind11;
 using control::Policies;
 
-spdlog::level::level_enum level_of(config::LogLevel level) {
-  switch (level) {
-    case config::LogLevel::debug:
-      return spdlog::level::debug;
-    case config::LogLevel::info:
-      return spdlog::level::info;
-    case config::LogLevel::warning:
-      return spdlog::level::warn;
-    case config::LogLevel::error:
-      return spdlog::level::err;
-  }
-  return spdlog::level::info;
-}
-
 // What lives on the control thread, made and unmade there.
 class Running {
  public:
@@ -78,7 +64,7 @@ class Running {
   static constexpr std::chrono::seconds kLogFlush{5};
 
   Running(asio::io_context& io, const config::Engine& settings)
-      : log_({level_of(settings.log_level), settings.log_format}), log_flush_(io) {}
+      : log_(process::log_options(settings)), log_flush_(io) {}
 
   void flush_later() {
     log_flush_.expires_after(kLogFlush);

@@ -18,6 +18,7 @@
 #include "lab/disruption.hpp"
 #include "lab/simulation.hpp"
 #include "plugin/loader.hpp"
+#include "plugin/trial.hpp"
 
 namespace nfsteer::cli {
 namespace {
@@ -39,15 +40,26 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Policies from files, tried in a process of their own first. A decision may take as long as it likes here.
+lab::FileLoader file_loader() {
+  return [loader = std::make_shared<plugin::Loader>(plugin::LoaderOptions{plugin::trial_program(), 0})](
+             const core::PolicySpec& spec, const policy::BuildInput& input) -> Result<lab::PolicyPtr> {
+    const auto code = loader->open(spec.name);
+    if (!code) return tl::unexpected(code.error());
+    return (*code)->build(spec.options, input);
+  };
+}
+
 // The policy alone, over flows of the scenario's clients, for a tenth of a second.
-Result<double> decisions_per_second(const lab::Scenario& scenario, const core::PolicySpec& spec) {
+Result<double> decisions_per_second(const lab::Scenario& scenario, const core::PolicySpec& spec,
+                                    const lab::FileLoader& load_file) {
   constexpr double kEnough_s = 0.1;
   lab::Scenario probing = scenario;
   probing.probes = 10'000;
   const lab::Probes probes(probing);
   const lab::Fleet fleet(scenario);
   const lab::Members members = fleet.members();
-  const auto policy = lab::build_policy(spec, members.input(), plugin::load_policy);
+  const auto policy = lab::build_policy(spec, members.input(), load_file);
   if (!policy) return tl::unexpected(policy.error());
   core::Random random(scenario.seed);
   core::PickContext context{random, 0, 0};
@@ -66,13 +78,14 @@ Result<double> decisions_per_second(const lab::Scenario& scenario, const core::P
 }
 
 Result<Outcome> run(const lab::Scenario& scenario, const core::PolicySpec& policy, bool timed) {
+  const lab::FileLoader load_file = file_loader();
   const auto start = Clock::now();
-  auto report = lab::simulate(scenario, policy, plugin::load_policy);
+  auto report = lab::simulate(scenario, policy, load_file);
   if (!report) return tl::unexpected(report.error());
   Outcome outcome{*std::move(report), std::nullopt};
   if (!timed) return outcome;
   const double run_s = seconds_since(start);
-  const auto speed = decisions_per_second(scenario, policy);
+  const auto speed = decisions_per_second(scenario, policy, load_file);
   if (!speed) return tl::unexpected(speed.error());
   outcome.speed = Speed{run_s, *speed};
   return outcome;
