@@ -1,6 +1,7 @@
 // Commands that work on rules and configuration without an engine: rules, check, cleanup.
 #include <iostream>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -9,7 +10,8 @@
 #include "control/running_engine.hpp"
 #include "iptc/applier.hpp"
 #include "plan/plan.hpp"
-#include "policy/catalogue.hpp"
+#include "plugin/loader.hpp"
+#include "plugin/trial.hpp"
 #include "process/privileges.hpp"
 #include "render/render.hpp"
 
@@ -26,9 +28,28 @@ core::Result<void> print_rules(const ConfigFlags& flags) {
   return {};
 }
 
+// Whether a policy that comes from a file would be taken, for the backends as they are configured.
+core::Result<void> try_policy(plugin::Loader& loader, const core::Service& service,
+                              const core::PolicySpec& spec) {
+  if (!core::is_policy_file(spec.name)) return {};
+  auto code = loader.open(spec.name);
+  const auto built = code ? (*code)->build(spec.options, {service.backends}).map([](const auto&) {})
+                          : core::Result<void>(tl::unexpected(code.error()));
+  if (built) return {};
+  core::Error error = built.error();
+  error.thing = fmt::format("service {}: policy {}", service.name, error.thing);
+  return tl::unexpected(std::move(error));
+}
+
 core::Result<void> check(const std::string& file) {
   const auto config = config::load_file(file);
   if (!config) return tl::unexpected(config.error());
+  plugin::Loader loader({plugin::trial_program(), 0});
+  for (const core::Service& service : config->services) {
+    if (auto tried = try_policy(loader, service, service.policy); !tried) return tried;
+    if (!service.shadow) continue;
+    if (auto tried = try_policy(loader, service, *service.shadow); !tried) return tried;
+  }
   std::size_t backends = 0;
   for (const core::Service& service : config->services)
     backends += service.backends.size();

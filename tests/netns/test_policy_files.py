@@ -201,6 +201,17 @@ def test_a_new_service_with_one_is_refused_and_the_others_stay(lab):
     assert {each["name"] for each in engine.status()["services"]} == {"web", "more"}
 
 
+def test_check_tries_the_policy(lab, folder):
+    top = lab.topology(web=False)
+    engine = lab.web(top)
+    file = folder / "services.yaml"
+    for which, code, says in (("first", 0, "ok"), ("crash_in_create", 2, "service web: policy"), ("none", 2, "No such file")):
+        file.write_text(f"services: [{{name: web, vip: {top.vip[4]}, policy: {policy(which)}, backends: [10.0.0.20]}}]")
+        outcome = nfsteer(top.client, "check", file)
+        assert outcome.code == code and says in outcome.stdout + outcome.stderr, outcome
+    assert engine.running()
+
+
 def test_a_file_that_others_may_write_to_is_refused(lab, folder):
     top = lab.topology(web=False)
     engine = lab.web(top)

@@ -193,6 +193,8 @@ std::uint32_t PythonPolicy::ask(const core::FlowKey& flow, core::PickContext& co
 
 // Told here and now: a policy that fails often is set aside, and asked no more, before the next tick.
 void PythonPolicy::fail(const std::string& reason) const {
+  // While the reason was put into words, Python may have let another worker in.
+  if (!failure_.empty()) return;
   failure_ = "pick() failed: " + reason;
   say(failure_);
 }
