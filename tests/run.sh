@@ -47,10 +47,11 @@ wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 results=$PWD/build/test-results
 rm -rf "$results"
 mkdir -p "$results"
-passed=0 failed=0 skipped=0 child=
+passed=0 failed=0 skipped=0 child='' ahead=''
 export PYTHONDONTWRITEBYTECODE=1
 python=/usr/bin/python3  # the one that the packages belong to
-trap '[[ -z $child ]] || { kill "$child" 2>/dev/null; wait "$child"; }; exit 130' INT TERM HUP
+trap '[[ -z $child ]] || { kill "$child" 2>/dev/null; wait "$child"; }; end_ahead; exit 130' INT TERM HUP
+trap 'end_ahead' EXIT
 
 # run LOG SECONDS COMMAND...: in a process group of its own, so that a time-out ends all of it.
 run() {
@@ -110,6 +111,25 @@ build() {
   check "build $preset" 1500 bash -c 'preset=$1; shift; n=$1; shift
     cmake --preset "$preset" "${@:1:n}" && cmake --build "build/$preset" --target "${@:n+1}"' \
     build "$preset" "${#configure[@]}" "${configure[@]}" "$@"
+}
+
+# Threads meet in the engine and in the layers that workers run in; the others have one thread.
+tsan_targets=(nfsteer unit_core unit_policy unit_tracking unit_control unit_python)
+
+# Namespace tests mostly wait. Meanwhile the sanitizers' builds take what processor time nobody wants (SCHED_IDLE: every
+# other process goes first); build() then finds them done, or goes on where they were.
+start_ahead() {
+  # shellcheck disable=SC2016  # the inner shell's
+  setsid chrt --idle 0 bash -c 'cmake --preset fuzz -DNFSTEER_TESTS=ON && cmake --build build/fuzz --target all
+    cmake --preset tsan && cmake --build build/tsan --target "$@"' ahead "${tsan_targets[@]}" \
+    >"$results/ahead.log" 2>&1 </dev/null &
+  ahead=$!
+}
+end_ahead() {
+  [[ -n $ahead ]] || return 0
+  kill -TERM -- -"$ahead" 2>/dev/null || true
+  wait "$ahead" 2>/dev/null || true
+  ahead=''
 }
 
 # The address layout that the sanitizers of these compilers know: newer kernels randomize more bits than they expect.
@@ -175,6 +195,7 @@ if wanted unit; then
     skip "Python tests" "the build failed"
   fi
 fi
+if wanted netns && wanted sanitizers; then start_ahead; fi
 if wanted netns; then
   echo "== network namespaces"
   if [[ $release == yes ]]; then
@@ -192,6 +213,7 @@ if wanted demo; then
     skip "demo" "the build failed"
   fi
 fi
+end_ahead
 if wanted bench; then
   echo "== benchmark"
   if [[ $release == yes ]]; then
@@ -240,8 +262,7 @@ if wanted sanitizers; then
   else
     skip "unit and namespace tests with ASan and UBSan" "the build failed"
   fi
-  # Threads meet in the engine and in the layers that workers run in; the others have one thread.
-  if build tsan -- nfsteer unit_core unit_policy unit_tracking unit_control unit_python; then
+  if build tsan -- "${tsan_targets[@]}"; then
     unit_tests tsan
     namespace_tests tsan-netns "$PWD/build/tsan/engine/nfsteer" -m smoke
   else
