@@ -430,7 +430,8 @@ def words_of_help():
         names = re.findall(r"^  ([a-z]+)", inner[0], re.M) if inner else []
         for name in names:
             visit([*words, name])
-        if not names or not words:
+        has_arguments = "\nPositionals:\n" in text
+        if not names or not words or has_arguments:  # a command, not just a group of some
             found[" ".join(words)] = {re.match(r"--?[a-z-]+", flag).group() for flag in flags}
     visit([])
     return found

@@ -85,7 +85,7 @@ TEST(LabHistogram, TellsWhatAllValuesShareExactly) {
   histogram.add(123'456'789);
   EXPECT_EQ(histogram.quantile(0.5), 123'456'789);
   Histogram small;
-  for (const std::uint64_t value : {0, 1, 255, 256, 511})
+  for (const std::uint64_t value : {0U, 1U, 255U, 256U, 511U})
     small.add(value);
   std::vector<double> seen;
   small.for_each([&](double value, std::uint64_t) { seen.push_back(value); });

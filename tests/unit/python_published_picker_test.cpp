@@ -130,7 +130,6 @@ TEST(PublishedPicker, WorkersNeverMeetADeadOne) {
   constexpr std::uint32_t kPublished = 3'000;
   PublishedPicker published(kWorkers, true);
   std::atomic<int> alive{0};
-  std::atomic<std::uint32_t> newest{0};
   std::atomic<bool> done{false};
   published.publish(std::make_shared<Mortal>(0, alive));
   std::vector<std::thread> workers;

@@ -26,7 +26,7 @@ constexpr std::size_t kLinesMax = 16;  // backends of a timeline
 constexpr std::size_t kMarksMax = 24;
 
 // In gnuplot's single quotes nothing but the quote itself is special.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string quoted = "'";
   for (const char each : config::one_line(text))
     quoted += each == '\'' ? "''" : std::string(1, each);
@@ -73,7 +73,7 @@ void append_shares(std::string& script, std::span<const Outcome> outcomes) {
                         fmt::format(fmt::runtime(columns), 2));
   for (std::size_t i = 0; i < outcomes.size(); ++i)
     fmt::format_to(to, ", '' using {} title {} lt {}", fmt::format(fmt::runtime(columns), i + 3),
-                   quoted(core::to_string(outcomes[i].report.policy)), i + 1);
+                   in_quotes(core::to_string(outcomes[i].report.policy)), i + 1);
   script += "\nunset style\nunset xlabel\nset xtics norotate font ',9'\nset yrange [*:*]\n";
 }
 
@@ -99,7 +99,7 @@ void append_times(std::string& script, std::span<const Outcome> outcomes) {
       "set logscale xy\nset format y '%g'\nset key inside bottom left vertical font ',8'\nplot ";
   for (std::size_t i = 0; i < outcomes.size(); ++i)
     fmt::format_to(to, "{}$times{} with lines lw 2 lt {} title {}", i == 0 ? "" : ", ", i, i + 1,
-                   quoted(core::to_string(outcomes[i].report.policy)));
+                   in_quotes(core::to_string(outcomes[i].report.policy)));
   script += "\nunset logscale\nset format y\nunset xlabel\n";
 }
 
@@ -110,7 +110,7 @@ void append_marks(std::string& script, const lab::Report& report, bool with_text
     fmt::format_to(to, "set arrow from {0:.6g},graph 0 to {0:.6g},graph 1 nohead dt 2 lc rgb 'gray40'\n", at);
     if (with_text)
       fmt::format_to(to, "set label {} at {:.6g},graph {:.2f} font ',7' offset 0.3,0\n",
-                     quoted(report.changes[i].what), at, 0.95 - 0.08 * static_cast<double>(i % 4));
+                     in_quotes(report.changes[i].what), at, 0.95 - 0.08 * static_cast<double>(i % 4));
   }
 }
 
@@ -133,12 +133,12 @@ void append_timeline(std::string& script, const lab::Report& report, std::size_t
   fmt::format_to(
       to,
       "EOD\nset title {}\nset ylabel '%'\nset yrange [0:*]\nset key outside right top vertical font ',7'\n",
-      quoted("Share over time: " + core::to_string(report.policy)));
+      in_quotes("Share over time: " + core::to_string(report.policy)));
   append_marks(script, report, index == 0);
   script += "plot ";
   for (std::size_t i = 0; i < backends; ++i)
     fmt::format_to(to, "{}$line{} using 1:{} with lines title {}", i == 0 ? "" : ", ", index, i + 2,
-                   quoted(name_of(report.backends[i])));
+                   in_quotes(name_of(report.backends[i])));
   script += "\nunset arrow\nunset label\n";
 }
 
@@ -160,7 +160,7 @@ std::string plot_script(const lab::Scenario& scenario, std::span<const Outcome> 
       fmt::format("set terminal {} noenhanced size {},{} font 'DejaVu Sans,10' background rgb 'white'\n",
                   format == "svg" ? "svg" : "pngcairo", kWidth, height);
   script += fmt::format("set multiplot\nset label {} at screen 0.5,screen {:.4f} center font ',12'\n",
-                        quoted(scenario_text(scenario)), 1 - part(kTitleHeight) / 2);
+                        in_quotes(scenario_text(scenario)), 1 - part(kTitleHeight) / 2);
   script += "set grid ytics lc rgb 'gray90'\nset border 3\nset tics nomirror\n";
   const double top = part(kTitleHeight);
   const bool two = has_times(outcomes);
