@@ -11,6 +11,7 @@
 #include "core/bytes.hpp"
 #include "core/steering.hpp"
 #include "fixtures.hpp"
+#include "judge.hpp"
 #include "plugin/loader.hpp"
 #include "policy/catalogue.hpp"
 #include "policy/guarded.hpp"
@@ -18,8 +19,6 @@
 
 namespace nfsteer::micro {
 namespace {
-
-using PolicyPointer = std::shared_ptr<const policy::Policy>;
 
 constexpr std::uint64_t kSeed = 0x9d5c2f6a01b3e847;
 constexpr std::uint32_t kCounts[] = {2, 1000};
@@ -98,15 +97,18 @@ void add_plugins(const Registry& registry) {
   for (const Kind& kind : kKinds) {
     for (const std::uint32_t count : kCounts) {
       const std::string name = std::string(kind.name) + "/" + std::to_string(count);
-      registry.add("policy_plugin_pick/" + name, [kind, count] {
-        const auto to = backends(core::Family::ipv4, count);
-        return [picker = kind.make({to}), random = core::Random(1),
-                flow = parsed(sample("TCP SYN")).flow]() mutable {
-          ++flow.source_port;
-          core::PickContext context{random};
-          benchmark::DoNotOptimize(picker->pick(flow, context));
-        };
-      });
+      registry.add(
+          "policy_plugin_pick/" + name,
+          [kind, count] {
+            const auto to = backends(core::Family::ipv4, count);
+            return [picker = kind.make({to}), random = core::Random(1),
+                    flow = parsed(sample("TCP SYN")).flow]() mutable {
+              ++flow.source_port;
+              core::PickContext context{random};
+              benchmark::DoNotOptimize(picker->pick(flow, context));
+            };
+          },
+          judge(kind.make, count));
       registry.add("policy_plugin_decision/" + name, [kind, count] {
         auto decision = std::make_unique<Decision>(kind, count);
         if (decision->of_new_flow() != core::Verdict::accept_rewritten)

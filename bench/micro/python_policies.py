@@ -18,7 +18,7 @@ class PerFlow(nfsteer.Policy):
     per_flow = True
 
     def build(self, backends):
-        self.count = len(backends)
+        self.usable = [each.index for each in backends if each.weight > 0]
 
     def pick(self, flow):
-        return flow.source_port % self.count
+        return self.usable[flow.source_port % len(self.usable)]
