@@ -102,9 +102,9 @@ TEST(PublishedPicker, NothingPublishedIsNoBackend) {
 }
 
 TEST(PublishedPicker, AReplacedOneLivesWhileAWorkerIsInIt) {
-  PublishedPicker published(2, true);
   std::atomic<bool> entered{false}, leave{false}, is_alive{false};
   std::atomic<int> others{0};
+  PublishedPicker published(2, true);
   published.publish(std::make_shared<Slow>(entered, leave, is_alive));
   std::thread worker([&] {
     core::Random random(1);
@@ -128,9 +128,9 @@ TEST(PublishedPicker, AReplacedOneLivesWhileAWorkerIsInIt) {
 TEST(PublishedPicker, WorkersNeverMeetADeadOne) {
   constexpr std::uint32_t kWorkers = 3;
   constexpr std::uint32_t kPublished = 3'000;
-  PublishedPicker published(kWorkers, true);
   std::atomic<int> alive{0};
   std::atomic<bool> done{false};
+  PublishedPicker published(kWorkers, true);
   published.publish(std::make_shared<Mortal>(0, alive));
   std::vector<std::thread> workers;
   for (std::uint32_t worker = 0; worker < kWorkers; ++worker)
@@ -157,8 +157,8 @@ TEST(PublishedPicker, WorkersNeverMeetADeadOne) {
 }
 
 TEST(PublishedPicker, TheSameOneMayBePublishedAgain) {
-  PublishedPicker published(1, true);
   std::atomic<int> alive{0};
+  PublishedPicker published(1, true);
   core::Random random(1);
   core::PickContext context{random};
   const auto one = std::make_shared<Mortal>(1, alive);
