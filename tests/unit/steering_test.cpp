@@ -1,5 +1,6 @@
 #include "core/steering.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "core/affinity_table.hpp"
 #include "packet_builder.hpp"
+#include "policy/catalogue.hpp"
 #include "policy/weighted_random.hpp"
 
 namespace {
@@ -375,6 +377,22 @@ TEST_F(SteeringTest, TwoWorkersThatPlaceOneClientAgree) {
                  kNow_s);
     EXPECT_EQ(one, other);
   }
+}
+
+// Conntrack tells of connections later than a burst of them is decided.
+TEST_F(SteeringTest, ABurstIsSpreadBeforeAnyOfItIsKnown) {
+  std::array<LiveBackend, 2> states;
+  SteeredService steered = service_of(Mode::connection, two_backends());
+  steered.live = {&states[0], &states[1]};
+  steered.picker =
+      policy::build({"least-connections", {}}, policy::BuildInput{steered.service.backends, steered.live});
+  const Snapshot snapshot = snapshot_of(std::move(steered));
+  for (std::uint16_t port = 1000; port < 1100; ++port) {
+    Bytes packet = build(udp_from(port));
+    ASSERT_EQ(steer(snapshot, QueueGroup::first, packet), Verdict::accept_rewritten);
+  }
+  EXPECT_EQ(states[0].pending(), 50U);
+  EXPECT_EQ(states[1].pending(), 50U);
 }
 
 TEST_F(SteeringTest, NoPacketAllocatesMemory) {

@@ -89,6 +89,16 @@ TEST(ConnectionTable, AConnectionCountsAtTheBackendThatAnswersIt) {
   EXPECT_EQ(f.table.size(), 4U);
 }
 
+TEST(ConnectionTable, APendingConnectionIsOverWhenItIsToldOf) {
+  Fixture it;
+  const std::uint32_t slot = 0;
+  it.counters[slot].live.picked();
+  it.counters[slot].live.picked();
+  it.created(tcp(1000), TcpState::syn_sent);
+  EXPECT_EQ(it.counters[slot].live.pending(), 1U);
+  EXPECT_EQ(it.counters[slot].live.load(), 2U);
+}
+
 TEST(ConnectionTable, ABackendsOwnPortGoesBeforeOneThatTakesAnyPort) {
   Fixture f(test::lookup(
       service("all", "fd00::40", Protocol::tcp, 0, {{"fd00::20", 0, 5}, {"fd00::20", 8080, 6}})));
