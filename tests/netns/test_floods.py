@@ -78,9 +78,9 @@ def assert_as_before(engine, top):
     counts.assert_one_verdict_each()
     dropped = sum(each["dropped_full"] + each["dropped_user"] for each in counts.kernel.values())
     assert dropped == 0, counts.kernel
-    before, ladder = sum(engine.picks().values()), engine.service()["ladder"]
+    packets, ladder = engine.total("packets"), engine.service()["ladder"]
     http_names(top.client, top.vip[4], requests=40)
-    assert sum(engine.picks().values()) == before + 40
+    assert engine.total("packets") >= packets + 40 and engine.service()["ladder"] == ladder
     print(f"{counts.queued} packets queued and answered, {ladder} connections left to the ladder")
 
 
@@ -98,7 +98,7 @@ def test_a_flood_from_random_sources_touches_nobody_else(lab, kind):
     bystanders.assert_flawless()
     assert_as_before(engine, top)
     status = engine.status()
-    steered = sum(status["workers"][n]["packets"] for n in range(len(status["workers"])))
+    steered = sum(worker["packets"] for worker in status["workers"])
     left = sum(each["ladder"] for each in status["services"])
     # Random sources hold some that no router lets through (loopback, multicast), so not every packet comes here.
     assert steered + left > 0.8 * PACKETS, (steered, left)
