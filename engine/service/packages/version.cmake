@@ -1,7 +1,8 @@
-# Read by cpack before it packs: what the packages are called and dated after, from what the build has noted
-# (engine/control/version.cmake).
-include(${CPACK_NFSTEER_VERSION_FILE})
-set(CPACK_PACKAGE_VERSION ${NFSTEER_VERSION})
+# Read by cpack before it packs: what the packages are called, as the engine in them does, and how their files are dated.
+execute_process(COMMAND ${CPACK_NFSTEER_PROGRAM} --version OUTPUT_VARIABLE said OUTPUT_STRIP_TRAILING_WHITESPACE
+                COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX REPLACE "^nfsteer " "" CPACK_PACKAGE_VERSION "${said}")
+include(${CPACK_NFSTEER_VERSION_FILE})  # NFSTEER_EPOCH: engine/control/version.cmake
 if("$ENV{SOURCE_DATE_EPOCH}" STREQUAL "")
   if(NFSTEER_EPOCH STREQUAL "")  # no checkout
     file(STRINGS ${CPACK_NFSTEER_SOURCE}/CHANGELOG.md entry LIMIT_COUNT 1 REGEX "^## ")
