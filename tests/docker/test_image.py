@@ -56,7 +56,8 @@ def engine(image, tmp_path):
     servers = [docker(*at, "--ip", f"10.0.7.{last}", "--hostname", name, f"{PREFIX}-server")
                for name, last in (("server1", 20), ("server2", 30))]
     made = docker(*at, "--ip", "10.0.7.10", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW",
-                  "--security-opt", "no-new-privileges", "--volume", f"{tmp_path}:/etc/nfsteer:ro", image)
+                  "--security-opt", "no-new-privileges", "--health-interval", "1s",
+                  "--volume", f"{tmp_path}:/etc/nfsteer:ro", image)
     yield made
     print(docker("logs", made, check=False))
     docker("rm", "--force", "--volumes", made, *servers)

@@ -235,6 +235,7 @@ def test_an_upgrade_loses_nothing_and_a_purge_leaves_nothing(machine):
     assert not tables.ours(top.client), "the ladder does not outlive the package"
     machine.run("test", "-e", "/etc/nfsteer/nfsteer.yaml")
     dpkg(machine, "--purge", *NAMES)
+    machine.run("test", "!", "-e", "/run/nfsteer")
     assert leftovers(machine, untouched) == ["etc/nfsteer", "etc/nfsteer/mine.py"], "what the administrator made"
     listed = machine.ctl("list-unit-files", "nfsteer*")[1]
     assert listed.endswith("0 unit files listed.\n"), listed

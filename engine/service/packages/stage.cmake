@@ -1,5 +1,5 @@
-# Run by cpack for each package between its installation into a folder and its archive: Debian's places, Debian's files,
-# and one date for all. The folder's name is the component's.
+# Run by cpack for each package between its installation into a folder and its archive: Debian's places and Debian's
+# files. The folder's name is the component's. cpack itself dates them all by SOURCE_DATE_EPOCH.
 foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   set(root ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/${component})
   if(NOT IS_DIRECTORY ${root})

@@ -27,5 +27,3 @@ find "$root/usr/share/man" -name '*.[1-9]' -exec gzip -9n {} + 2>/dev/null || tr
 
 find "$root" -type d -exec chmod 755 {} +
 find "$root/usr/share" "$root/usr/lib" -type f -exec chmod 644 {} + 2>/dev/null || true
-# One date for all: that of a file says when somebody has checked it out.
-find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
