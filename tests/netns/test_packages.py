@@ -35,9 +35,9 @@ class Mine(nfsteer.Policy):
         return nfsteer.Table([each for each in backends for _ in range(each.weight)])
 """
 
-pytestmark = pytest.mark.skipif(
+pytestmark = [pytest.mark.time_limit(240), pytest.mark.skipif(
     pathlib.Path(BINARY).resolve() != RELEASE / "engine/nfsteer" or not shutil.which("dpkg-shlibdeps"),
-    reason="packages are made of build/release on Debian")
+    reason="packages are made of build/release on Debian")]
 under_systemd = pytest.mark.skipif(bool(systemd.why_not()), reason=f"no systemd of its own: {systemd.why_not()}")
 
 
@@ -207,7 +207,6 @@ def upgrade_under_traffic(machine):
 
 
 @under_systemd
-@pytest.mark.time_limit(120)
 def test_an_upgrade_loses_nothing_and_a_purge_leaves_nothing(machine):
     top = machine.top
     machine.ctl("start", "sysinit.target")  # what any service needs; it makes files of its own
