@@ -19,7 +19,7 @@ capabilities and nothing else:
 TEXT
 }
 
-die() { echo "image.sh: $*" >&2; exit "${2:-1}"; }
+die() { echo "image.sh: $1" >&2; exit "${2:-1}"; }
 
 here=$(dirname "$(readlink -f "$0")")
 tag=nfsteer build=()
@@ -36,8 +36,7 @@ docker info >/dev/null 2>&1 || die "no Docker engine answers"
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-"$here/package.sh" --output "$context" "${build[@]}" >/dev/null
-rm -f "$context"/nfsteer-dev_*.deb "$context"/python3-nfsteer_*.deb
+"$here/package.sh" --output "$context" --only engine "${build[@]}" >/dev/null
 base=$("$here/base-image.sh")
 docker build --quiet --build-arg "BASE=$base" --tag "$tag" --file "$here/engine.Dockerfile" "$context" >/dev/null
 echo "$tag"

@@ -1,5 +1,5 @@
-# Runs at each build, as cmake -P: writes which version the sources in SOURCE are to OUTPUT/version.cpp, for the program,
-# and OUTPUT/version.cmake, for packages. PROJECT is the project's version. A file that would stay the same is not
+# Runs at each build, as cmake -P: writes which version the sources in SOURCE are to OUTPUT/version.cpp, for the
+# program, and OUTPUT/version.cmake, for packages. PROJECT is the project's version. A file that would stay the same is not
 # touched, so that a build after a commit compiles one file and links.
 #
 #   0.1.0                                      the commit that is tagged v0.1.0, or sources without a checkout
@@ -10,9 +10,9 @@
 # NFSTEER_EPOCH is what files of packages are dated: SOURCE_DATE_EPOCH of the environment, else the commit's time.
 cmake_minimum_required(VERSION 3.25)
 
-# git's answer in `variable`, empty if it has none. A checkout of somebody else's (sudo) is only read here.
+# git's answer in `variable`, empty if it has none. A checkout, which may be somebody else's (sudo), is only read here.
 function(ask_git variable)
-  execute_process(COMMAND git -c safe.directory=* -C ${SOURCE} ${ARGN} OUTPUT_VARIABLE answer ERROR_QUIET
+  execute_process(COMMAND git --no-optional-locks -c safe.directory=* -C ${SOURCE} ${ARGN} OUTPUT_VARIABLE answer ERROR_QUIET
                   RESULT_VARIABLE failed OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(failed)
     set(answer "")

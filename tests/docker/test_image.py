@@ -21,7 +21,12 @@ services:
   - {name: web, vip: 10.0.7.40, port: 80, backends: [10.0.7.20, 10.0.7.30]}
 """
 # A request by the shell alone: the image has no curl.
-ASK = 'for n in $(seq 40); do exec 3<>/dev/tcp/10.0.7.40/80; printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; tail -n 1 <&3; echo; done'
+ASK = """for n in $(seq 40); do
+  exec 3<>/dev/tcp/10.0.7.40/80
+  printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3
+  tail -n 1 <&3
+  echo
+done"""
 
 pytestmark = pytest.mark.docker
 

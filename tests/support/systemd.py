@@ -111,7 +111,7 @@ class SystemdMachine:
         return run("nsenter", "-t", self._init, "-a", "--", *command, check=check)
 
     def changes(self):
-        """Paths that differ from this machine's root, without the leading "/": what has come, is changed, or has gone."""
+        """Paths that are not as on this machine, without the leading "/": what has come, is changed, or has gone."""
         found = self.run("find", "/run/changes", "-mindepth", "1", "-printf", "%P\\n").stdout
         return set(found.splitlines())
 

@@ -1,4 +1,4 @@
-# Read by cpack before it packs: what the packages are called, as the engine in them does, and how their files are dated.
+# Read by cpack before it packs: what the packages are called, as the engine in them is, and how files are dated.
 execute_process(COMMAND ${CPACK_NFSTEER_PROGRAM} --version OUTPUT_VARIABLE said OUTPUT_STRIP_TRAILING_WHITESPACE
                 COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX REPLACE "^nfsteer " "" CPACK_PACKAGE_VERSION "${said}")
