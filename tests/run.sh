@@ -201,7 +201,7 @@ fuzz_one() {
 export -f fuzz_one
 
 echo "== packages"
-docker/install.sh build client server hosts test bench
+docker/install.sh build package client server hosts test bench
 if wanted docker; then docker/install.sh docker; fi
 
 release=no
