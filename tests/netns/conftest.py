@@ -17,7 +17,8 @@ from support.servers import Nginx, TcpServer, UdpServer  # noqa: E402
 from support.topology import Topology  # noqa: E402
 
 TIME_LIMIT_SECONDS = 60
-SEED = int(os.environ.get("NFSTEER_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+# In the environment, so that all processes of one run have the same.
+SEED = int(os.environ.setdefault("NFSTEER_TEST_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
 
 def pytest_configure(config):
