@@ -165,7 +165,7 @@ class Load:
     keep_alive: one connection per thread for the whole time, and each must always be answered by the same server.
     """
 
-    Failure = collections.namedtuple("Failure", "started error")
+    Failure = collections.namedtuple("Failure", "started ended error")
 
     def __init__(self, host, address, port=80, threads=2, keep_alive=False, pause=0.0, seconds=REQUEST_SECONDS):
         self.names = collections.Counter()
@@ -192,7 +192,7 @@ class Load:
                     name, _ = ask(*self._arguments)
             except (OSError, WrongAnswer, ValueError, KeyError) as error:
                 with self._lock:
-                    self.failures.append(self.Failure(started, repr(error)))
+                    self.failures.append(self.Failure(started, time.monotonic(), repr(error)))
                 if connection:
                     connection.close()
                 connection = first = None

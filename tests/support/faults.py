@@ -1,0 +1,130 @@
+"""Faults by name: each a function of a Scene that does it, and leaves an engine that steers again.
+
+A new fault is such a function; a test gives it to Scene.inflict() and judges what the traffic says.
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+from .continuous import Continuous, lost_in_queue, steered
+from .poll import wait_until
+
+# How often a test repeats its faults: a few times in a usual run; as many as one likes by hand.
+ROUNDS = int(os.environ.get("NFSTEER_FAULT_ROUNDS", "0"))
+MOMENT_SECONDS_MAX = 0.3
+
+
+def rounds(usual):
+    return ROUNDS or usual
+
+
+class Scene:
+    """An engine that steers "web" and "dns" in a topology, and traffic through it, to which faults happen."""
+
+    def __init__(self, lab, kind="local", family=4, mode="connection", engine=None, traffic=None, **fields):
+        self.lab, self.random, self.family, self.mode, self._fields = lab, lab.random, family, mode, fields
+        self.top = lab.topology(kind, udp=True)
+        self.engine = lab.engine(self.top, self.services(), engine=engine)
+        self.load = Continuous(self.top, family, **(traffic or {}))
+        self.kills = []  # marks: what was queued then is lost
+
+    @property
+    def host(self):
+        """The engine's."""
+        return self.top.engine_host
+
+    def services(self, weights=(1, 3), mode=None):
+        return steered(self.top, self.family, mode or self.mode, weights, **self._fields)
+
+    def moment(self, most=MOMENT_SECONDS_MAX):
+        """A while of random length: faults are to strike anywhere in what goes on."""
+        time.sleep(self.random.uniform(0, most))
+
+    @contextlib.contextmanager
+    def marked(self, what):
+        """The traffic's failures say what they happened after."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.load.mark(what, began)
+
+    def inflict(self, fault):
+        """At a random moment; then traffic of each kind must go on, and the engine must know all that it should."""
+        self.moment()
+        with self.marked(fault.__name__):
+            fault(self)
+        self.load.more(f"traffic after {fault.__name__}")
+        names = {each["name"] for each in self.engine.status()["services"]}
+        assert names == {"web", "dns"}, f"after {fault.__name__}: {names}"
+
+    def assert_flawless(self, note="", excuse=None):
+        """Only datagrams that were queued when an engine was killed may be lost: one of each flow that was under way."""
+        self.load.assert_flawless(note, excuse or lost_in_queue(self.kills, most_each=16))
+        print(f"{note}: {self.load.done()} right answers, {len(self.load.failures())} excused failures, "
+              f"{len(self.load.marks)} faults")
+
+
+# --- the engine's process ----------------------------------------------------------------------------------------------
+
+def _kill(scene):
+    began = time.monotonic()
+    scene.engine.kill9()
+    scene.load.mark("kill -9", began)
+    scene.kills.append(scene.load.marks[-1])
+
+
+def kill_9(scene):
+    _kill(scene)
+    scene.moment()
+    scene.engine.start()
+
+
+def kill_9_while_it_starts(scene):
+    """Wherever the start stands then: before the queues, between the tables, after them."""
+    scene.engine.stop()
+    scene.engine.launch()
+    scene.moment(0.1)
+    _kill(scene)
+    scene.engine.start()
+
+
+def kill_9_while_it_reloads(scene):
+    scene.engine.configure(scene.services(weights=(2, 5)))
+    scene.engine.process.signal(signal.SIGHUP)
+    scene.moment(0.02)
+    _kill(scene)
+    scene.engine.configure(scene.services())
+    scene.engine.start()
+
+
+def sigterm(scene):
+    scene.engine.stop()
+    scene.moment()
+    scene.engine.start()
+
+
+def sighup_storm(scene, signals=40):
+    """Each with another file behind it; the last one counts."""
+    for number in range(signals):
+        if number % 4 == 0:
+            scene.engine.configure(scene.services(weights=(scene.random.randrange(1, 9), scene.random.randrange(1, 9))))
+        scene.engine.process.signal(signal.SIGHUP)
+        scene.moment(0.01)
+    wanted = (7, 2)
+    scene.engine.configure(scene.services(weights=wanted))
+    scene.engine.process.signal(signal.SIGHUP)
+    wait_until(lambda: tuple(each["weight"] for each in scene.engine.service()["backends"]) == wanted,
+               "the last reload holds")
+
+
+def sigstop(scene, least=0.3, most=1.5):
+    """The queue fills, what finds no room falls through to the ladder, and what waited is answered afterwards."""
+    scene.engine.freeze()
+    time.sleep(scene.random.uniform(least, most))
+    scene.engine.thaw()
+
+
+PROCESS = (kill_9, kill_9_while_it_starts, kill_9_while_it_reloads, sigterm, sighup_storm, sigstop)
