@@ -59,7 +59,10 @@ void write_engine(std::ostream& out, const Status& status) {
        counter<Status>("nfsteer_rule_commits_total", "Tables of rules given to the kernel.",
                        [](It it) { return metric_value(it.rule_commits); }),
        counter<Status>("nfsteer_rule_errors_total", "Changes that the kernel's rules would not take.",
-                       [](It it) { return metric_value(it.rule_errors); })},
+                       [](It it) { return metric_value(it.rule_errors); }),
+       counter<Status>("nfsteer_rule_repairs_total",
+                       "Tables of rules put right after others had changed them.",
+                       [](It it) { return metric_value(it.rule_repairs); })},
       {{{}, &status}});
   const bool reloaded = status.reloads.last_success_s != 0;
   write_families<Status>(

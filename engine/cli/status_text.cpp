@@ -120,10 +120,11 @@ core::Result<std::string> status_text(const json::value& status) {
   try {
     const json::object& root = status.as_object();
     auto to = std::back_inserter(out);
-    fmt::format_to(to, "nfsteer {}  pid {}  up {:.0f} s  rule commits {}, errors {}\n", text(root, "version"),
-                   number(root, "pid"), fraction(root, "uptime_seconds"),
+    fmt::format_to(to, "nfsteer {}  pid {}  up {:.0f} s  rule commits {}, errors {}, repairs {}\n",
+                   text(root, "version"), number(root, "pid"), fraction(root, "uptime_seconds"),
                    number(root.at("rules").as_object(), "commits"),
-                   number(root.at("rules").as_object(), "errors"));
+                   number(root.at("rules").as_object(), "errors"),
+                   number(root.at("rules").as_object(), "repairs"));
     const json::object& conntrack = root.at("conntrack").as_object();
     const bool followed = conntrack.at("followed").as_bool();
     fmt::format_to(to, "connection table: {} of {} entries{}\n", number(conntrack, "entries"),

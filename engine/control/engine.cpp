@@ -70,6 +70,7 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       started_(std::chrono::steady_clock::now()),
       fill_timer_(io),
       tick_timer_(io),
+      rule_timer_(io),
       progress_(kStuckAfter) {}
 
 core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config::Config config,
@@ -92,6 +93,7 @@ core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config
     return tl::unexpected(changed.error());
   }
   engine->tick_at_next_second();
+  engine->watch_rules_at_next_poll();
   return engine;
 }
 
@@ -131,6 +133,7 @@ core::Result<void> Engine::stop() {
   running_ = false;
   fill_timer_.cancel();
   tick_timer_.cancel();
+  rule_timer_.cancel();
   auto unqueued = rules_.apply(rules::plan(effective_, layout_, {.queueing = false}));
   if (!unqueued) spdlog::error("the queue rules stay: {}", unqueued.error().line());
   if (stuck_) {

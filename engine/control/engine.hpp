@@ -34,6 +34,7 @@
 #include "control/lifecycle.hpp"
 #include "control/policies.hpp"
 #include "control/published_snapshot.hpp"
+#include "control/rule_watch.hpp"
 #include "control/shadow_log.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
@@ -124,6 +125,10 @@ class Engine {
   void tick_at_next_second();
   void tick();
   void report_unanswered();
+  void watch_rules_at_next_poll();
+  void look_after_rules();
+  void repair(const rules::RuleSet& planned, const rules::Damage& damage);
+  void tell_displaced(const std::vector<std::string>& chains);
 
   Lifecycle::HealthOf known_health() const;
   std::vector<core::Availability> evaluate(const std::vector<core::Service>& services) const;
@@ -158,6 +163,7 @@ class Engine {
   std::uint64_t seed_;
   core::QueueLayout layout_;
   rules::Applier rules_;
+  RuleWatch rule_watch_;
   std::vector<core::Service> services_;           // as configured
   std::vector<core::Availability> availability_;  // of each service
   std::vector<core::Service> effective_;          // with effective weights: what the rules stand for
@@ -178,9 +184,12 @@ class Engine {
   std::chrono::steady_clock::time_point started_;
   std::uint64_t revision_ = 0;
   std::uint64_t rule_errors_ = 0;
+  std::uint64_t rule_repairs_ = 0;
+  std::string displaced_;  // where others' rules stand before our jumps, as last told
   ReloadStatus reloads_;
   boost::asio::steady_timer fill_timer_;
   boost::asio::steady_timer tick_timer_;
+  boost::asio::steady_timer rule_timer_;
   process::ProgressMonitor progress_;
   std::optional<std::size_t> stuck_;  // the worker that hangs in a decision: the ladder balances meanwhile
   bool queues_are_out_ = false;       // of the rules, for that reason

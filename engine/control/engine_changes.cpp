@@ -132,6 +132,7 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
     availability_ = std::move(available);
     effective_ = std::move(next);
     lifecycle_.adopt(services_, known_health(), Lifecycle::Clock::now());
+    rule_watch_.adopt(rules_.outlines_left(), RuleWatch::Clock::now());
   } else {
     ++rule_errors_;
     if (tracker_) tracker_->follow(lookup_of(services_));

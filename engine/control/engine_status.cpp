@@ -172,6 +172,7 @@ Status Engine::status() {
   status.uptime_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   status.rule_commits = rules_.commits();
   status.rule_errors = rule_errors_;
+  status.rule_repairs = rule_repairs_;
   status.revision = revision_;
   status.reloads = reloads_;
   status.conntrack = conntrack_status();

@@ -74,6 +74,13 @@ std::function<bool(const Connection&)> stale_flows(const std::vector<Service>& b
   };
 }
 
+std::function<bool(const Connection&)> unbound_flows(const std::vector<Service>& services) {
+  return [lookup = lookup_of(services)](const Connection& connection) {
+    return (connection.status & (IPS_DST_NAT | IPS_SEEN_REPLY)) == 0 &&
+           lookup->find(connection.original) != nullptr;
+  };
+}
+
 bool may_leave_stale_flows(const std::vector<Service>& before, const std::vector<Service>& after) {
   const auto same_scope = [](const std::vector<Service>& services, const Service& service) {
     return std::ranges::find_if(services, [&](const Service& each) {

@@ -26,6 +26,11 @@ namespace nfsteer::control {
 std::function<bool(const netlink::Connection&)> stale_flows(const std::vector<core::Service>& before,
                                                             const std::vector<core::Service>& after);
 
+// True for what began while our rules were not there: connections to a service that are not translated, and
+// that nobody has answered. Conntrack asks the rules about the first packet only; what is sent again would go
+// nowhere for as long as the entry lives, which each packet renews.
+std::function<bool(const netlink::Connection&)> unbound_flows(const std::vector<core::Service>& services);
+
 // Whether the change can have left any: a backend is gone, or a service is new or gone, that has flows to
 // forget at all.
 bool may_leave_stale_flows(const std::vector<core::Service>& before, const std::vector<core::Service>& after);

@@ -167,26 +167,28 @@ json::value to_json(const Status& status) {
     worker.emplace("decision_ns", status.workers[index].decision_ns);
     workers.push_back(std::move(worker));
   }
-  return json::object{{"version", kVersion},
-                      {"pid", status.pid},
-                      {"uptime_seconds", status.uptime_s},
-                      {"services", array_of(status.services)},
-                      {"workers", std::move(workers)},
-                      {"queues", array_of(status.queues)},
-                      {"interfaces", array_of(status.interfaces)},
-                      {"revision", status.revision},
-                      {"rules", {{"commits", status.rule_commits}, {"errors", status.rule_errors}}},
-                      {"conntrack",
-                       {{"followed", status.conntrack.followed},
-                        {"entries", status.conntrack.entries},
-                        {"entries_max", status.conntrack.entries_max},
-                        {"events", status.conntrack.events},
-                        {"overflows", status.conntrack.overflows},
-                        {"readings", status.conntrack.readings}}},
-                      {"reloads",
-                       {{"succeeded", status.reloads.succeeded},
-                        {"failed", status.reloads.failed},
-                        {"last_success", status.reloads.last_success_s}}}};
+  return json::object{
+      {"version", kVersion},
+      {"pid", status.pid},
+      {"uptime_seconds", status.uptime_s},
+      {"services", array_of(status.services)},
+      {"workers", std::move(workers)},
+      {"queues", array_of(status.queues)},
+      {"interfaces", array_of(status.interfaces)},
+      {"revision", status.revision},
+      {"rules",
+       {{"commits", status.rule_commits}, {"errors", status.rule_errors}, {"repairs", status.rule_repairs}}},
+      {"conntrack",
+       {{"followed", status.conntrack.followed},
+        {"entries", status.conntrack.entries},
+        {"entries_max", status.conntrack.entries_max},
+        {"events", status.conntrack.events},
+        {"overflows", status.conntrack.overflows},
+        {"readings", status.conntrack.readings}}},
+      {"reloads",
+       {{"succeeded", status.reloads.succeeded},
+        {"failed", status.reloads.failed},
+        {"last_success", status.reloads.last_success_s}}}};
 }
 
 }  // namespace nfsteer::control

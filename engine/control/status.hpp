@@ -116,7 +116,8 @@ struct Status {
   std::vector<InterfaceStatus> interfaces;
   std::uint64_t rule_commits = 0;
   std::uint64_t rule_errors = 0;
-  std::uint64_t revision = 0;  // Engine::revision()
+  std::uint64_t rule_repairs = 0;  // tables of rules put right after others had changed them
+  std::uint64_t revision = 0;      // Engine::revision()
   ConntrackStatus conntrack;
   ReloadStatus reloads;
 };

@@ -37,23 +37,43 @@ core::Error explain(const core::Error& error, const RuleSet& rules) {
   return missing ? error : missing.error();
 }
 
-core::Result<SyncResult> bring_to(const TableId& id, const RuleSet& rules) {
+// act(id, what the table should hold), unless nobody has ever used it.
+template <typename Outcome, typename Act>
+core::Result<Outcome> where_in_use(const TableId& id, const RuleSet& rules, Act act) {
   const auto wanted = rules.tables.find(id);
-  if (wanted != rules.tables.end()) return sync_table(id, encode(id.family, wanted->second));
+  if (wanted != rules.tables.end()) return act(id, encode(id.family, wanted->second));
   const core::Result<bool> in_use = is_in_use(id);
   if (!in_use) return tl::unexpected(in_use.error());
-  return *in_use ? sync_table(id, {}) : SyncResult{};
+  return *in_use ? act(id, {}) : Outcome{};
+}
+
+// A table that is emptied may have lost thousands of chains: some of them say enough.
+std::string text_of(const TableId& id, const std::vector<std::string>& parts) {
+  constexpr std::size_t kTold = 4;
+  std::string text = name_of(id) + ": ";
+  for (std::size_t i = 0; i < parts.size() && i < kTold; ++i)
+    text.append(i == 0 ? "" : ", ").append(parts[i]);
+  if (parts.size() > kTold) text.append(" and ").append(std::to_string(parts.size() - kTold)).append(" more");
+  return text;
 }
 
 }  // namespace
 
-core::Result<void> Applier::apply(const RuleSet& rules) {
-  const auto lock = XtablesLock::take();
+core::Result<void> Applier::apply(const RuleSet& rules, std::chrono::milliseconds lock_wait) {
+  const auto lock = XtablesLock::take(lock_wait);
   if (!lock) return tl::unexpected(lock.error());
+  if (auto applied = apply_locked(rules); !applied) return applied;
+  tables_.clear();
+  for (const auto& [id, table] : rules.tables)
+    tables_.push_back(id);
+  left_ = outlines().value_or(Outlines{});  // unknown is like nothing else, and shows at the next look
+  return {};
+}
 
+core::Result<void> Applier::apply_locked(const RuleSet& rules) {
   std::vector<std::pair<TableId, EncodedTable>> changed;  // with what they held before
   for (const TableId& id : order_for(rules)) {
-    core::Result<SyncResult> synced = bring_to(id, rules);
+    core::Result<SyncResult> synced = where_in_use<SyncResult>(id, rules, sync_table);
     if (synced) {
       if (!synced->committed) continue;
       ++commits_;
@@ -73,6 +93,20 @@ core::Result<void> Applier::apply(const RuleSet& rules) {
     return tl::unexpected(std::move(error));
   }
   return {};
+}
+
+core::Result<Damage> inspect(const RuleSet& rules) {
+  Damage damage;
+  for (const TableId& id : order_for(rules)) {
+    const core::Result<TableDamage> table = where_in_use<TableDamage>(id, rules, inspect_table);
+    if (!table) return tl::unexpected(table.error());
+    for (const std::string& chain : table->displaced)
+      damage.displaced.push_back(name_of(id) + " " + chain);
+    if (table->parts.empty()) continue;
+    ++damage.tables;
+    damage.text.append(damage.text.empty() ? "" : "; ").append(text_of(id, table->parts));
+  }
+  return damage;
 }
 
 }  // namespace nfsteer::rules

@@ -1,14 +1,11 @@
 #include "iptc/features.hpp"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <set>
 
 #include "iptc/encode.hpp"
+#include "iptc/tables_socket.hpp"
 #include "iptc/xtables.hpp"
 
 namespace nfsteer::rules {
@@ -101,32 +98,6 @@ std::string text_of(const Feature& feature) {
   }
   return name;
 }
-
-// The raw socket that libiptc uses, too.
-class TablesSocket {
- public:
-  explicit TablesSocket(Family family)
-      : family_(family),
-        fd_(socket(family == Family::ipv4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)) {}
-  ~TablesSocket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  TablesSocket(const TablesSocket&) = delete;
-  TablesSocket& operator=(const TablesSocket&) = delete;
-
-  bool open() const { return fd_ >= 0; }
-  // False with errno set.
-  template <typename Data>
-  bool get(int v4_option, int v6_option, Data& data) const {
-    socklen_t size = sizeof data;
-    return family_ == Family::ipv4 ? getsockopt(fd_, IPPROTO_IP, v4_option, &data, &size) >= 0
-                                   : getsockopt(fd_, IPPROTO_IPV6, v6_option, &data, &size) >= 0;
-  }
-
- private:
-  Family family_;
-  int fd_;
-};
 
 template <typename Name>
 void put_name(std::string_view name, Name& out) {

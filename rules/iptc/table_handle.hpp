@@ -12,6 +12,7 @@
 #include "core/result.hpp"
 #include "iptc/encode.hpp"
 #include "iptc/features.hpp"
+#include "iptc/table_sync.hpp"
 #include "iptc/xtables.hpp"
 
 namespace nfsteer::rules {
@@ -30,19 +31,13 @@ class TableHandle {
     if (handle != nullptr) return TableHandle(handle);
     const int error = errno;
     if (error == ENOENT || error == ENOPROTOOPT || error == EAFNOSUPPORT) {
-      return core::system_error(thing(id), "the kernel has no such table", mend_for(table_feature(id)));
+      return core::system_error(name_of(id), "the kernel has no such table", mend_for(table_feature(id)));
     }
     if (error == EPERM || error == EACCES) {
-      return core::system_error(thing(id), std::strerror(error),
+      return core::system_error(name_of(id), std::strerror(error),
                                 "run as root or with CAP_NET_ADMIN and CAP_NET_RAW");
     }
-    return core::system_error(thing(id), Tables::error_text(error));
-  }
-
-  // "iptables table nat"
-  static std::string thing(const TableId& id) {
-    return std::string(id.family == Family::ipv4 ? "iptables" : "ip6tables") + " table " +
-           std::string(to_string(id.name));
+    return core::system_error(name_of(id), Tables::error_text(error));
   }
 
   std::vector<std::string> chains() const {

@@ -36,6 +36,38 @@ class TableEditor {
   // What was there of ours when this editor was made.
   const EncodedTable& present() const { return present_; }
 
+  TableDamage damage(const EncodedTable& wanted) const {
+    TableDamage damage;
+    for (const std::string& chain : built_ins_) {
+      const auto found = wanted.jumps.find(chain);
+      const bool is_wanted = found != wanted.jumps.end();
+      const std::vector<OwnJump> jumps = own_jumps(chain);
+      const auto right = is_wanted
+                             ? std::find_if(jumps.begin(), jumps.end(),
+                                            [&](const OwnJump& jump) { return jump.to == found->second; })
+                             : jumps.end();
+      if (is_wanted && right == jumps.end()) {
+        damage.parts.push_back("the jump from " + chain + " is gone");
+      } else if (jumps.size() != (is_wanted ? 1 : 0)) {
+        damage.parts.push_back("a jump from " + chain + " is one too many");
+      } else if (is_wanted && right->position != 0) {
+        damage.displaced.push_back(chain);
+      }
+    }
+    for (const auto& [chain, rules] : wanted.chains) {
+      const auto found = present_.chains.find(chain);
+      if (found == present_.chains.end()) {
+        damage.parts.push_back("chain " + chain + " is gone");
+      } else if (!same(found->second, rules)) {
+        damage.parts.push_back("chain " + chain + (found->second.empty() ? " is empty" : " has other rules"));
+      }
+    }
+    for (const auto& [chain, rules] : present_.chains) {
+      if (wanted.chains.count(chain) == 0) damage.parts.push_back("chain " + chain + " is left over");
+    }
+    return damage;
+  }
+
   // True if something had to change. Once only.
   core::Result<bool> bring_to(const EncodedTable& wanted) {
     for (const auto& [chain, rules] : wanted.chains) {
@@ -59,7 +91,7 @@ class TableEditor {
     Counters counters;
   };
 
-  std::string thing() const { return TableHandle<Tables>::thing(id_); }
+  std::string thing() const { return name_of(id_); }
 
   // Every edit passes here.
   void check(bool ok) {
@@ -200,7 +232,7 @@ core::Result<SyncResult> sync_as(TableName name, const EncodedTable& wanted) {
     if (!*changed) return result;
     if (attempt > 0 && (error != EAGAIN || attempt == kAttemptsMax)) {
       return core::system_error(
-          TableHandle<Tables>::thing({Tables::kFamily, name}), Tables::error_text(error),
+          name_of({Tables::kFamily, name}), Tables::error_text(error),
           error == EAGAIN ? "another program changes it without holding the xtables lock" : "");
     }
     if (attempt == 0) result.before = editor.present();
@@ -217,7 +249,19 @@ core::Result<EncodedTable> read_as(TableName name) {
   return TableEditor<Tables>(*handle, name).present();
 }
 
+template <typename Tables>
+core::Result<TableDamage> inspect_as(TableName name, const EncodedTable& wanted) {
+  auto handle = TableHandle<Tables>::open(name);
+  if (!handle) return tl::unexpected(handle.error());
+  return TableEditor<Tables>(*handle, name).damage(wanted);
+}
+
 }  // namespace
+
+std::string name_of(const TableId& id) {
+  return std::string(id.family == Family::ipv4 ? "iptables" : "ip6tables") + " table " +
+         std::string(to_string(id.name));
+}
 
 bool is_ours(std::string_view chain) {
   return chain.substr(0, kChainPrefix.size()) == kChainPrefix &&
@@ -227,6 +271,11 @@ bool is_ours(std::string_view chain) {
 core::Result<SyncResult> sync_table(const TableId& id, const EncodedTable& wanted) {
   return id.family == Family::ipv4 ? sync_as<Ipv4Tables>(id.name, wanted)
                                    : sync_as<Ipv6Tables>(id.name, wanted);
+}
+
+core::Result<TableDamage> inspect_table(const TableId& id, const EncodedTable& wanted) {
+  return id.family == Family::ipv4 ? inspect_as<Ipv4Tables>(id.name, wanted)
+                                   : inspect_as<Ipv6Tables>(id.name, wanted);
 }
 
 core::Result<EncodedTable> read_table(const TableId& id) {

@@ -2,11 +2,18 @@
 // caller holds the xtables lock.
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "core/result.hpp"
 #include "iptc/encode.hpp"
 #include "plan/rule_set.hpp"
 
 namespace nfsteer::rules {
+
+// "iptables table nat"
+std::string name_of(const TableId& id);
 
 // A chain of ours: NFSTEER or NFSTEER-*.
 bool is_ours(std::string_view chain);
@@ -20,6 +27,15 @@ struct SyncResult {
 // ours go. Rules that stay keep their counters, those of changed chains included. A table that is as wanted
 // is not committed. Fails where someone else's rule leads into a chain that has to go.
 core::Result<SyncResult> sync_table(const TableId& id, const EncodedTable& wanted);
+
+// How a table differs from what it should hold of ours.
+struct TableDamage {
+  std::vector<std::string> parts;      // "the jump from OUTPUT is gone"; empty: in nothing
+  std::vector<std::string> displaced;  // built-in chains in which other people's rules stand before our jump
+};
+
+// What sync_table() would put right, but for where jumps stand: rules before ours are other people's right.
+core::Result<TableDamage> inspect_table(const TableId& id, const EncodedTable& wanted);
 
 // What the table holds of ours, with counters. Needs no lock.
 core::Result<EncodedTable> read_table(const TableId& id);

@@ -19,6 +19,7 @@ import pytest
 from support import packets, seccomp, tables
 from support.continuous import Continuous
 from support.engine import MODES, service
+from support.faults import vip_fails_soon
 from support.poll import wait_until
 from support.servers import UdpServer
 from support.stats import assert_shares
@@ -75,8 +76,7 @@ def test_sigterm_under_load_that_removes_the_rules_spares_what_had_begun(lab, ki
     top = lab.topology(kind)
     top.engine_host.run("iptables-legacy", "-w", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID")
     engine = lab.web(top, mode=mode, engine={"on_stop": "remove"})
-    # Nobody has the VIP: whoever asks for it then is to hear so soon.
-    top.engine_host.sysctl("net.ipv4.neigh.eth0.retrans_time_ms", 50)
+    vip_fails_soon(top.engine_host)
     load = Continuous(top, flows=0, big=2)
     stopped = time.monotonic()
     engine.stop()

@@ -47,7 +47,7 @@ class UdpFlows:
         def data(self):
             return b"%d of %d" % (self.number, self.socket.getsockname()[1])
 
-    def __init__(self, host, address, port=5000, flows=8, datagrams=6, pause=0.01, patience=8.0):
+    def __init__(self, host, address, port=5000, flows=8, datagrams=6, pause=0.01, patience=5.0):
         self.names = collections.Counter()
         self.failures = []  # (started, ended, error)
         self._make = lambda: self._Flow(udp_flow(address, port))
@@ -80,8 +80,7 @@ class UdpFlows:
                 goes_on = self._receive(flow) and flow.number < self._datagrams
                 if not goes_on or not self._send(flow):
                     end(flow)
-        deadline = time.monotonic() + self._patience
-        while flows and time.monotonic() < deadline:
+        while any(time.monotonic() - flow.sent < self._patience for flow in flows.values()):
             for descriptor, _ in poll.poll(100):
                 self._receive(flows[descriptor])
                 end(flows[descriptor])

@@ -8,7 +8,8 @@ import os
 import signal
 import time
 
-from .continuous import Continuous, lost_in_queue, steered
+from . import tables
+from .continuous import Continuous, lost_in_queue, open_at, steered
 from .poll import wait_until
 
 # How often a test repeats its faults: a few times in a usual run; as many as one likes by hand.
@@ -29,6 +30,7 @@ class Scene:
         self.engine = lab.engine(self.top, self.services(), engine=engine)
         self.load = Continuous(self.top, family, **(traffic or {}))
         self.kills = []  # marks: what was queued then is lost
+        self.holes = []  # marks: our rules were not there
 
     @property
     def host(self):
@@ -61,8 +63,11 @@ class Scene:
         assert names == {"web", "dns"}, f"after {fault.__name__}: {names}"
 
     def assert_flawless(self, note="", excuse=None):
-        """Only datagrams that were queued when an engine was killed may be lost: one of each flow that was under way."""
-        self.load.assert_flawless(note, excuse or lost_in_queue(self.kills, most_each=16))
+        """But for datagrams that were queued when an engine was killed, one of each flow that was under way, and for
+        connections and flows that began while others had removed our rules."""
+        lost, missed = lost_in_queue(self.kills, most_each=16), open_at(self.holes)
+        self.load.assert_flawless(note, excuse or (lambda failure: lost(failure)
+                                                   or failure.kind != "kept" and missed(failure)))
         print(f"{note}: {self.load.done()} right answers, {len(self.load.failures())} excused failures, "
               f"{len(self.load.marks)} faults")
 
@@ -128,3 +133,85 @@ def sigstop(scene, least=0.3, most=1.5):
 
 
 PROCESS = (kill_9, kill_9_while_it_starts, kill_9_while_it_reloads, sigterm, sighup_storm, sigstop)
+
+
+# --- other people's changes of the tables ------------------------------------------------------------------------------
+
+def own_firewall(host):
+    """What a host with a firewall of its own has beside the legacy tables: rules of nftables that ask conntrack.
+
+    The kernel follows connections in a network namespace only while some rule asks for it; where only the engine's do,
+    whoever removes those ends the open connections at once.
+    """
+    for command in ("iptables-nft", "ip6tables-nft"):
+        host.run(command, "-w", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID")
+
+
+def vip_fails_soon(host):
+    """Without our rules nobody has the VIP: who asks for it then is to hear so after 0.15 seconds instead of 3."""
+    for family in ("ipv4", "ipv6"):
+        host.sysctl(f"net.{family}.neigh.eth0.retrans_time_ms", 50)
+
+
+def _damage(scene, hurt):
+    """hurt() harms our rules; returns when they are as before and the repair is counted."""
+    before, repairs = tables.ours(scene.host), scene.engine.status()["rules"]["repairs"]
+    began = time.monotonic()
+    hurt()
+    wait_until(lambda: scene.engine.status()["rules"]["repairs"] > repairs and tables.ours(scene.host) == before,
+               lambda: f"repaired: {tables.ours(scene.host)}, wanted {before}", seconds=40)
+    scene.load.mark("rules gone", began)
+    scene.holes.append(scene.load.marks[-1])
+
+
+def _iptables(scene, *commands):
+    def hurt():
+        for command in commands:
+            scene.host.run(tables.FAMILIES[scene.family], "-w", *command.split())
+    _damage(scene, hurt)
+
+
+def flush_nat(scene):
+    _iptables(scene, "-t nat -F")
+
+
+def flush_mangle(scene):
+    if scene.mode == "dnat":
+        return  # nothing of ours is there
+    _iptables(scene, "-t mangle -F")
+
+
+def flush_everything(scene):
+    """As the first lines of many a firewall script do."""
+    _iptables(scene, *(f"-t {table} {flag}" for flag in ("-F", "-X") for table in ("filter", "nat", "mangle")))
+
+
+def delete_a_jump(scene):
+    table = "nat" if scene.mode == "dnat" else scene.random.choice(["mangle", "nat"])
+    _iptables(scene, f"-t {table} -D {'OUTPUT' if scene.top.kind == 'local' else 'PREROUTING'} -j NFSTEER")
+
+
+def empty_our_chain(scene):
+    _iptables(scene, "-t nat -F NFSTEER")
+
+
+def replace_the_tables(scene):
+    """Another program puts back what it had saved before we came."""
+    saved = """*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+"""
+    _damage(scene, lambda: scene.host.run(f"{tables.FAMILIES[scene.family]}-restore", "-w", input=saved))
+
+
+RULES = (flush_nat, flush_mangle, flush_everything, delete_a_jump, empty_our_chain, replace_the_tables)

@@ -25,10 +25,10 @@ _hosts = set()
 _processes = set()
 
 
-def run(*command, check=True, input=None, timeout=60):
+def run(*command, check=True, input=None, timeout=60, env=None):
     """Runs a command of this machine; the result has .stdout and .stderr as text."""
     result = subprocess.run([str(word) for word in command], input=input, capture_output=True, text=True,
-                            timeout=timeout)
+                            timeout=timeout, env=env)
     if check and result.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: exit {result.returncode}: {result.stderr.strip()}")
     return result

@@ -37,6 +37,7 @@ Status sample() {
   Status status;
   status.uptime_s = 1001.5;
   status.rule_commits = 1002;
+  status.rule_repairs = 1013;
   status.rule_errors = 1003;
   status.revision = 1004;
   status.reloads = {1005, 1006, 1700000007.25};
@@ -244,6 +245,7 @@ TEST(Metrics, HaveEveryValueOnceAndNothingElse) {
   expect(build, "1");
   expect("nfsteer_uptime_seconds", "1001.5");
   expect("nfsteer_rule_commits_total", "1002");
+  expect("nfsteer_rule_repairs_total", "1013");
   expect("nfsteer_rule_errors_total", "1003");
   expect("nfsteer_configuration_revision", "1004");
   expect(R"(nfsteer_reloads_total{result="success"})", "1005");

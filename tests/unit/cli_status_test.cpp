@@ -50,6 +50,7 @@ Status sample() {
   status.interfaces.push_back({"eth7", 8001});
   status.rule_commits = 9001;
   status.rule_errors = 9002;
+  status.rule_repairs = 9003;
   return status;
 }
 
@@ -91,6 +92,7 @@ TEST(Status, JsonHasEveryValue) {
   EXPECT_EQ(number("/interfaces/0/packets"), 8001);
   EXPECT_EQ(number("/rules/commits"), 9001);
   EXPECT_EQ(number("/rules/errors"), 9002);
+  EXPECT_EQ(number("/rules/repairs"), 9003);
 }
 
 TEST(StatusText, ShowsEveryValue) {
@@ -100,6 +102,7 @@ TEST(StatusText, ShowsEveryValue) {
                             "up 1002 s",
                             "commits 9001",
                             "errors 9002",  //
+                            "repairs 9003",
                             "service web",
                             "10.0.0.40:80 tcp",
                             "mode inspect",

@@ -63,6 +63,15 @@ TEST(StaleFlows, AreThoseOfAServiceThatIsGone) {
   EXPECT_FALSE(stale(connection(IPPROTO_UDP, "10.0.0.41", 53, "10.0.0.20", 53)));
 }
 
+TEST(UnboundFlows, AreThoseToAServiceThatNobodyTranslatesOrAnswers) {
+  const auto unbound = unbound_flows(services(kTwo));
+  EXPECT_TRUE(unbound(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.40", 53, 0)));
+  EXPECT_FALSE(unbound(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.20", 53))) << "translated";
+  EXPECT_FALSE(unbound(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.40", 53, IPS_SEEN_REPLY)))
+      << "somebody has the VIP";
+  EXPECT_FALSE(unbound(connection(IPPROTO_UDP, "10.0.0.40", 54, "10.0.0.40", 54, 0))) << "no service of ours";
+}
+
 TEST(StaleFlows, AreJudgedByTheServiceThatTakesThemNow) {
   const auto wide = services("[{name: all, vip: 10.0.0.40, backends: [10.0.0.20, 10.0.0.30]}]");
   const auto both = services(

@@ -1,0 +1,89 @@
+// How the engine keeps its rules: others may empty or replace the tables that they share with us.
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "control/engine.hpp"
+#include "control/stale_flows.hpp"
+#include "process/log.hpp"
+
+namespace nfsteer::control {
+namespace {
+
+// Nobody waits for a repair: another poll comes soon.
+constexpr auto kLockWait = std::chrono::milliseconds(100);
+
+std::string told_of(std::chrono::steady_clock::duration pause) {
+  if (pause == pause.zero()) return "";
+  return fmt::format("; this happens again and again: the next repair waits {} s",
+                     std::chrono::duration_cast<std::chrono::seconds>(pause).count());
+}
+
+}  // namespace
+
+void Engine::watch_rules_at_next_poll() {
+  rule_timer_.expires_after(RuleWatch::kPoll);
+  rule_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (cancelled) return;
+    if (!stuck_) look_after_rules();
+    watch_rules_at_next_poll();
+  });
+}
+
+void Engine::look_after_rules() {
+  const auto began = RuleWatch::Clock::now();
+  const auto failed = [](const core::Error& error) {
+    process::log_limited(spdlog::level::warn, "whether others have changed the rules is not known: {}",
+                         error.line());
+  };
+  const auto seen = rules_.outlines();
+  if (!seen) return failed(seen.error());
+  if (!rule_watch_.due(*seen, began)) return;
+  const auto planned = plan_rules(effective_);
+  if (!planned) return failed(planned.error());
+  const auto damage = rules::inspect(*planned);
+  rule_watch_.compared(began, RuleWatch::Clock::now());
+  if (!damage) return failed(damage.error());
+  tell_displaced(damage->displaced);
+  if (damage->tables == 0)
+    rule_watch_.adopt(*seen, began);
+  else
+    repair(*planned, *damage);
+}
+
+void Engine::repair(const rules::RuleSet& planned, const rules::Damage& damage) {
+  const auto applied = rules_.apply(planned, kLockWait);
+  const auto now = RuleWatch::Clock::now();
+  const auto pause = rule_watch_.repaired(now);
+  if (!applied) {
+    process::log_limited(spdlog::level::err,
+                         "others have changed our rules ({}), which cannot be put right yet: {}", damage.text,
+                         applied.error().line());
+    return;
+  }
+  rule_watch_.adopt(rules_.outlines_left(), now);
+  rule_repairs_ += damage.tables;
+  process::log_limited(spdlog::level::warn, "others had changed our rules, they are put right: {}{}",
+                       damage.text, told_of(pause));
+  const auto forgotten = forget(unbound_flows(services_));
+  if (!forgotten)
+    spdlog::warn("connections that began meanwhile may go nowhere: {}", forgotten.error().line());
+  else if (*forgotten > 0)
+    spdlog::info("{} connections that began meanwhile begin anew", *forgotten);
+}
+
+void Engine::tell_displaced(const std::vector<std::string>& chains) {
+  std::string where = fmt::format("{}", fmt::join(chains, ", "));
+  if (where == displaced_) return;
+  displaced_ = std::move(where);
+  if (displaced_.empty()) return;
+  spdlog::warn(
+      "rules of others stand before our jump, and what they decide passes it by: {}; "
+      "our next change puts the jump first again",
+      displaced_);
+}
+
+}  // namespace nfsteer::control
