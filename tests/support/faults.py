@@ -4,7 +4,9 @@ A new fault is such a function; a test gives it to Scene.inflict() and judges wh
 """
 
 import contextlib
+import itertools
 import os
+import resource
 import signal
 import time
 
@@ -15,6 +17,7 @@ from .poll import wait_until
 # How often a test repeats its faults: a few times in a usual run; as many as one likes by hand.
 ROUNDS = int(os.environ.get("NFSTEER_FAULT_ROUNDS", "0"))
 MOMENT_SECONDS_MAX = 0.3
+CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 
 def rounds(usual):
@@ -24,13 +27,18 @@ def rounds(usual):
 class Scene:
     """An engine that steers "web" and "dns" in a topology, and traffic through it, to which faults happen."""
 
-    def __init__(self, lab, kind="local", family=4, mode="connection", engine=None, traffic=None, **fields):
+    def __init__(self, lab, kind="local", family=4, mode="connection", engine=None, traffic=None, wrap=(), ready=None,
+                 **fields):
+        """`fields`: of both services. `ready`: how to know of an engine that cannot say so that it steers."""
         self.lab, self.random, self.family, self.mode, self._fields = lab, lab.random, family, mode, fields
         self.top = lab.topology(kind, udp=True)
-        self.engine = lab.engine(self.top, self.services(), engine=engine)
+        self.engine = lab.engine(self.top, self.services(), engine=engine, start=ready is None, wrap=wrap)
+        if ready:
+            self.engine.launch()
+            wait_until(lambda: ready(self.engine), "the engine steers")
         self.load = Continuous(self.top, family, **(traffic or {}))
         self.kills = []  # marks: what was queued then is lost
-        self.holes = []  # marks: our rules were not there
+        self.holes = []  # marks: our rules, the network or room for connections were not there
 
     @property
     def host(self):
@@ -215,3 +223,91 @@ COMMIT
 
 
 RULES = (flush_nat, flush_mangle, flush_everything, delete_a_jump, empty_our_chain, replace_the_tables)
+
+
+# --- the world around the engine ---------------------------------------------------------------------------------------
+
+def interface_down_and_up(scene):
+    """The interface towards the servers, on the engine's host. IPv6 addresses and IPv4 routes go with it, and come back
+    as an administrator has them come back."""
+    routes = [line for line in scene.host.run("ip", "route", "show", "dev", "eth0").stdout.splitlines()
+              if "kernel" not in line]
+    addresses = scene.host.run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global").stdout.split()
+    began = time.monotonic()
+    scene.host.ip("link set eth0 down")
+    scene.moment()
+    scene.host.ip("link set eth0 up", *(f"route replace {route.strip()} dev eth0" for route in routes),
+                  f"addr replace {addresses[addresses.index('inet6') + 1]} dev eth0 nodad",
+                  *([f"route replace {scene.top.vip[6]} dev eth0"] if scene.top.kind == "routed" else []))
+    _over(scene, "no network", began)
+
+
+def carrier_lost_and_back(scene):
+    """The cable out and in again: the engine's host keeps addresses and routes."""
+    port = f"p{2 + len(scene.top.servers)}"  # of the bridge: its own host is the first
+    began = time.monotonic()
+    scene.top.bridge.ip(f"link set {port} down")
+    scene.moment()
+    scene.top.bridge.ip(f"link set {port} up")
+    _over(scene, "no carrier", began)
+
+
+def connection_table_full(scene):
+    """No connection can be added for a while; those that conntrack has go on. What nobody has answered yet, and short UDP
+    flows, may be dropped from the table for others (early_drop() in nf_conntrack_core.c).
+
+    Needs a kernel on which nf_conntrack_max is a namespace's own; elsewhere it is read-only there.
+    """
+    limit = scene.host.sysctl(CONNTRACK_MAX)
+    used = int(scene.host.sysctl("net.netfilter.nf_conntrack_count"))
+    dropped = sum(conntrack_drops(scene.host))
+    began = time.monotonic()
+    scene.host.sysctl(CONNTRACK_MAX, used)
+    try:
+        wait_until(lambda: sum(conntrack_drops(scene.host)) > dropped + 20, "connections are dropped")
+    finally:
+        scene.host.sysctl(CONNTRACK_MAX, limit)
+    _over(scene, "table full", began)
+
+
+def conntrack_max_is_ours(host):
+    with host.inside():
+        return os.stat("/proc/sys/" + CONNTRACK_MAX.replace(".", "/")).st_mode & 0o200 != 0
+
+
+def conntrack_drops(host):
+    """Column "drop" of each processor: connections that found no room, or lost a race."""
+    lines = host.read("/proc/net/stat/nf_conntrack").splitlines()
+    column = lines[0].split().index("drop")
+    return [int(line.split()[column], 16) for line in lines[1:]]
+
+
+def conntrack_flushed(scene):
+    """What has a packet under way then may break: its answer finds no entry, and reaches the client untranslated."""
+    began = time.monotonic()
+    scene.host.run("conntrack", "-F")
+    _over(scene, "conntrack -F", began)
+
+
+def _over(scene, what, began):
+    """New connections come to be again. What had begun before that may have failed by then."""
+    scene.load.more(f"after {what}")
+    scene.load.mark(what, began)
+    scene.holes.append(scene.load.marks[-1])
+
+
+class LimitedDescriptors:
+    """The engine can open no file and no socket meanwhile; what it has open stays open."""
+
+    def __init__(self, engine):
+        self._pid = engine.pid
+
+    def __enter__(self):
+        used = {int(name) for name in os.listdir(f"/proc/{self._pid}/fd")}
+        self._before = resource.prlimit(self._pid, resource.RLIMIT_NOFILE)
+        lowest_free = next(number for number in itertools.count() if number not in used)
+        resource.prlimit(self._pid, resource.RLIMIT_NOFILE, (lowest_free, self._before[1]))
+        return self
+
+    def __exit__(self, *_):
+        resource.prlimit(self._pid, resource.RLIMIT_NOFILE, self._before)
