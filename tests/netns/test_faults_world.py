@@ -12,6 +12,7 @@ import signal
 import pytest
 
 from support import faults
+from support.engine import MODES
 from support.faults import LimitedDescriptors, Scene, rounds
 from support.hosts import new_folder, run
 from support.poll import wait_until
@@ -24,8 +25,8 @@ NO_READER = ["python3", "-c", "import os, sys; r, w = os.pipe(); os.dup2(w, 2); 
 
 
 @pytest.mark.time_limit(90 + 40 * rounds(1))
-@pytest.mark.parametrize("mode", ["connection", "rewrite"])
-def test_an_interface_that_goes_and_comes_breaks_no_open_connection(lab, mode):
+def test_an_interface_that_goes_and_comes_breaks_no_open_connection(lab):
+    mode = lab.random.choice(MODES)
     scene = Scene(lab, lab.random.choice(["local", "routed"]), lab.random.choice([4, 6]), mode, traffic={"big": 0})
     for _ in range(rounds(1)):
         scene.inflict(faults.interface_down_and_up)
@@ -34,11 +35,11 @@ def test_an_interface_that_goes_and_comes_breaks_no_open_connection(lab, mode):
 
 
 @pytest.mark.time_limit(90 + 40 * rounds(1))
-@pytest.mark.parametrize("mode", ["dnat", "connection"])
-def test_a_full_connection_table_breaks_no_open_connection(lab, mode):
+def test_a_full_connection_table_breaks_no_open_connection(lab):
+    mode = lab.random.choice(MODES)
     scene = Scene(lab, "routed", mode=mode)
-    if not faults.conntrack_max_is_ours(scene.host):
-        pytest.skip("nf_conntrack_max is the machine's on this kernel, not the namespace's")
+    if int(scene.host.sysctl("net.netfilter.nf_conntrack_max")) > 1 << 20:
+        pytest.skip("the machine's nf_conntrack_max is too large to fill a table")
     for _ in range(rounds(1)):
         scene.inflict(faults.connection_table_full)
     scene.assert_flawless(mode)

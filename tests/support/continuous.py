@@ -47,7 +47,7 @@ class UdpFlows:
         def data(self):
             return b"%d of %d" % (self.number, self.socket.getsockname()[1])
 
-    def __init__(self, host, address, port=5000, flows=8, datagrams=6, pause=0.01, patience=5.0):
+    def __init__(self, host, address, port=5000, flows=8, datagrams=6, pause=0.01, patience=3.0):
         self.names = collections.Counter()
         self.failures = []  # (started, ended, error)
         self._make = lambda: self._Flow(udp_flow(address, port))
@@ -60,7 +60,11 @@ class UdpFlows:
         poll = select.poll()
 
         def begin():
-            flow = self._make()
+            try:
+                flow = self._make()
+            except OSError as error:  # no route to the VIP
+                self.failures.append((time.monotonic(), time.monotonic(), f"beginning a flow: {error!r}"))
+                return
             flows[flow.socket.fileno()] = flow
             poll.register(flow.socket, select.POLLIN)
             if not self._send(flow):
@@ -115,6 +119,8 @@ class UdpFlows:
 
     @property
     def done(self):
+        if not self._task.is_alive() and not self._over.is_set():
+            self._task.result()
         return sum(self.names.values())
 
     def stop(self):

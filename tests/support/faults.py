@@ -10,14 +10,13 @@ import resource
 import signal
 import time
 
-from . import tables
+from . import conntrack_filler, tables
 from .continuous import Continuous, lost_in_queue, open_at, steered
 from .poll import wait_until
 
 # How often a test repeats its faults: a few times in a usual run; as many as one likes by hand.
 ROUNDS = int(os.environ.get("NFSTEER_FAULT_ROUNDS", "0"))
 MOMENT_SECONDS_MAX = 0.3
-CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 
 def rounds(usual):
@@ -254,32 +253,22 @@ def carrier_lost_and_back(scene):
 
 def connection_table_full(scene):
     """No connection can be added for a while; those that conntrack has go on. What nobody has answered yet, and short UDP
-    flows, may be dropped from the table for others (early_drop() in nf_conntrack_core.c).
-
-    Needs a kernel on which nf_conntrack_max is a namespace's own; elsewhere it is read-only there.
-    """
-    limit = scene.host.sysctl(CONNTRACK_MAX)
-    used = int(scene.host.sysctl("net.netfilter.nf_conntrack_count"))
-    dropped = sum(conntrack_drops(scene.host))
+    flows, may be dropped from the table for others (early_drop() in nf_conntrack_core.c)."""
+    dropped = conntrack_drops(scene.host)
     began = time.monotonic()
-    scene.host.sysctl(CONNTRACK_MAX, used)
     try:
-        wait_until(lambda: sum(conntrack_drops(scene.host)) > dropped + 20, "connections are dropped")
+        conntrack_filler.fill(scene.host)
+        wait_until(lambda: conntrack_drops(scene.host) > dropped + 20, "connections are dropped")
     finally:
-        scene.host.sysctl(CONNTRACK_MAX, limit)
+        conntrack_filler.empty(scene.host)
     _over(scene, "table full", began)
 
 
-def conntrack_max_is_ours(host):
-    with host.inside():
-        return os.stat("/proc/sys/" + CONNTRACK_MAX.replace(".", "/")).st_mode & 0o200 != 0
-
-
 def conntrack_drops(host):
-    """Column "drop" of each processor: connections that found no room, or lost a race."""
+    """Column "drop", of all processors: packets of connections that found no room, or lost a race."""
     lines = host.read("/proc/net/stat/nf_conntrack").splitlines()
     column = lines[0].split().index("drop")
-    return [int(line.split()[column], 16) for line in lines[1:]]
+    return sum(int(line.split()[column], 16) for line in lines[1:])
 
 
 def conntrack_flushed(scene):

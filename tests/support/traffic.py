@@ -103,8 +103,12 @@ def udp_flow(address, port=5000):
     """A connected socket of a flow that is new, made in the calling thread's namespace."""
     flow = socket.socket(_family(address), socket.SOCK_DGRAM)
     flow.settimeout(10)
-    flow.bind(("", next(_source_ports)))
-    flow.connect((address, port))
+    try:
+        flow.bind(("", next(_source_ports)))
+        flow.connect((address, port))
+    except OSError:
+        flow.close()
+        raise
     return flow
 
 
