@@ -72,7 +72,7 @@ void Engine::repair(const rules::RuleSet& planned, const rules::Damage& damage) 
   if (!forgotten)
     spdlog::warn("connections that began meanwhile may go nowhere: {}", forgotten.error().line());
   else if (*forgotten > 0)
-    spdlog::info("{} connections that began meanwhile begin anew", *forgotten);
+    spdlog::info("what began meanwhile begins anew: {} connection{}", *forgotten, *forgotten == 1 ? "" : "s");
 }
 
 void Engine::tell_displaced(const std::vector<std::string>& chains) {
