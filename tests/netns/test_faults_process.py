@@ -1,5 +1,5 @@
-"""Faults of the engine's process at random moments, under continuous traffic: no TCP connection fails, no datagram is lost
-but those that wait in the queue of an engine that is killed.
+"""Faults of the engine's process at random moments, under continuous traffic: no TCP connection fails, no datagram is
+lost but those that wait in the queue of an engine that is killed.
 
     local:   client 10.0.0.10 (engine) --+-- server1 10.0.0.20      VIP 10.0.0.40, fd00::40
                                          +-- server2 10.0.0.30

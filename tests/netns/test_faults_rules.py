@@ -156,7 +156,7 @@ def test_a_repair_waits_for_the_lock_without_holding_up_the_engine(lab):
     assert tables.ours(host) == ours
 
 
-# --- beside us ---------------------------------------------------------------------------------------------------------
+# --- beside us ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.time_limit(120 + 60 * rounds(1))
 def test_everybodys_commits_interleave_and_nothing_is_lost(lab):

@@ -21,7 +21,8 @@ from support.traffic import HttpConnection, Load
 FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 CHECK = {"type": "tcp", "port": 80, "interval": "100ms"}
 # Standard error of what follows is a pipe that nobody reads.
-NO_READER = ["python3", "-c", "import os, sys; r, w = os.pipe(); os.dup2(w, 2); os.close(r); os.execvp(sys.argv[1], sys.argv[1:])"]
+NO_READER = ["python3", "-c", "import os, sys; r, w = os.pipe(); os.dup2(w, 2); os.close(r); "
+                              "os.execvp(sys.argv[1], sys.argv[1:])"]
 
 
 @pytest.mark.time_limit(90 + 40 * rounds(1))

@@ -1,4 +1,4 @@
-"""Continuous traffic of every kind through a VIP, in which each failed or wrong answer is counted, with its time and cause.
+"""Continuous traffic of every kind through a VIP, in which each failed or wrong answer is counted, with time and cause.
 
     new    TCP: a request on a connection of its own, again and again
     kept   TCP: requests on connections that last, each always answered by the same server

@@ -79,7 +79,7 @@ class Scene:
               f"{len(self.load.marks)} faults")
 
 
-# --- the engine's process ----------------------------------------------------------------------------------------------
+# --- the engine's process -------------------------------------------------------------------------------------------
 
 def _kill(scene):
     began = time.monotonic()
@@ -142,7 +142,7 @@ def sigstop(scene, least=0.3, most=1.5):
 PROCESS = (kill_9, kill_9_while_it_starts, kill_9_while_it_reloads, sigterm, sighup_storm, sigstop)
 
 
-# --- other people's changes of the tables ------------------------------------------------------------------------------
+# --- other people's changes of the tables ---------------------------------------------------------------------------
 
 def own_firewall(host):
     """What a host with a firewall of its own has beside the legacy tables: rules of nftables that ask conntrack.
@@ -224,7 +224,7 @@ COMMIT
 RULES = (flush_nat, flush_mangle, flush_everything, delete_a_jump, empty_our_chain, replace_the_tables)
 
 
-# --- the world around the engine ---------------------------------------------------------------------------------------
+# --- the world around the engine ------------------------------------------------------------------------------------
 
 def interface_down_and_up(scene):
     """The interface towards the servers, on the engine's host. IPv6 addresses and IPv4 routes go with it, and come back
@@ -252,8 +252,8 @@ def carrier_lost_and_back(scene):
 
 
 def connection_table_full(scene):
-    """No connection can be added for a while; those that conntrack has go on. What nobody has answered yet, and short UDP
-    flows, may be dropped from the table for others (early_drop() in nf_conntrack_core.c)."""
+    """No connection can be added for a while; those that conntrack has go on. What nobody has answered yet, and short
+    UDP flows, may be dropped from the table for others (early_drop() in nf_conntrack_core.c)."""
     dropped = conntrack_drops(scene.host)
     began = time.monotonic()
     try:

@@ -4,9 +4,11 @@ KEPT = 8  # rules of each chain of theirs
 
 
 class OtherPrograms:
-    """They change tables, in chains of their own, without pause. Each commit adds a rule and deletes an older one, so
-    that the number of rules, which is all that the kernel checks, stays the same: a commit that is overwritten shows, as
-    the rule that the eighth commit after it does not find."""
+    """They change tables, in chains of their own, without pause.
+
+    Each commit adds a rule and deletes an older one, so that the number of rules, which is all that the kernel checks,
+    stays the same: a commit that is overwritten shows, as the rule that the eighth commit after it does not find.
+    """
 
     def __init__(self, host, commits):
         self.host, self.commits = host, commits
