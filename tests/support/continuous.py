@@ -143,7 +143,8 @@ class Continuous:
             self.parts["kept"] = Load(host, vip, threads=kept, keep_alive=True, pause=0.005)
         if flows:
             self.parts["flows"] = UdpFlows(host, vip, flows=flows)
-        self.transfers = [Transfer(host, vip) for _ in range(big)]
+        self._transfer = lambda: Transfer(host, vip)
+        self.transfers = [self._transfer() for _ in range(big)]
         self._stopped = False
         self.more("the traffic runs")
 
@@ -160,12 +161,16 @@ class Continuous:
         goal = {kind: done + answers for kind, done in self.done().items()}
         wait_until(lambda: all(part.done >= goal[kind] for kind, part in self.parts.items()),
                    lambda: f"{what}: {self.done()}, wanted {goal}; {self._tell(self.failures())}", seconds)
+        for index, transfer in enumerate(self.transfers):
+            if transfer.over():  # a download lasts half a minute
+                transfer.whole()
+                self.transfers[index] = self._transfer()
 
     def mark(self, what, began, ended=None):
         self.marks.append(Mark(what, began, ended or time.monotonic()))
 
     def stop(self):
-        """Transfers must have lasted until now, or they prove nothing."""
+        """Downloads must have lasted until now, or they prove nothing."""
         if not self._stopped:
             self._stopped = True
             for transfer in self.transfers:

@@ -254,6 +254,10 @@ class Transfer:
     def over(self):
         return not self._task.is_alive()
 
+    def whole(self):
+        """Of one that is over: the server's name, or the error that ended it."""
+        return self._task.result()
+
     def result(self, seconds=60):
         """The transfer must have lasted until now, or it proves nothing."""
         if self.over():
