@@ -48,7 +48,7 @@ core::Result<SyncResult> bring_to(const TableId& id, const RuleSet& rules) {
 }  // namespace
 
 core::Result<void> Applier::apply(const RuleSet& rules) {
-  const auto lock = XtablesLock::take();
+  const auto lock = XtablesLock::take(lock_file_);
   if (!lock) return tl::unexpected(lock.error());
 
   std::vector<std::pair<TableId, EncodedTable>> changed;  // with what they held before

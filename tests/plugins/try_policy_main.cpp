@@ -3,5 +3,5 @@
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
-  nfsteer::plugin::run_trial(argv[2], argv[3]);
+  nfsteer::plugin::run_trial(argv[2], argv[3], argv[4]);
 }
