@@ -102,6 +102,10 @@ core::Result<void> Daemon::listen(const config::Engine& settings) {
 // Once everything is open that needs more rights, and before there are other threads: those of workers and
 // policies inherit it.
 core::Result<void> Daemon::confine(const config::Engine& settings, const std::string& file) {
+  if (auto alone = control::refuse_beside_another(); !alone) return alone;
+  auto claim = control::NetworkClaim::take();
+  if (!claim) return tl::unexpected(claim.error());
+  claim_ = *std::move(claim);
   if (user_) {
     const auto lock = rules::XtablesLock::open_file();
     if (!lock) return tl::unexpected(lock.error());

@@ -120,7 +120,7 @@ class Server {
     std::vector<char> bytes(kRequestMax);
     while (true) {
       const Received received = receive(socket_, bytes.data(), bytes.size());
-      if (received.size == 0) return;
+      if (received.size == 0) return end_all();
       Request request{};
       if (received.size < sizeof(request)) continue;
       std::memcpy(&request, bytes.data(), sizeof(request));
@@ -144,6 +144,13 @@ class Server {
         std::ranges::find_if(started_, [&](const Launched& each) { return each.pid == group; });
     if (found == started_.end() || is_reaped(*found)) return {-1, ESRCH};
     return {-1, kill(-group, SIGKILL) == 0 ? 0 : errno};
+  }
+
+  // The kernel would do so as the engine ends (PR_SET_PDEATHSIG), but with the engine's right to: it may not
+  // signal those of nobody.
+  void end_all() const {
+    for (const Launched& each : started_)
+      if (!is_reaped(each)) kill(-each.pid, SIGKILL);
   }
 
   Answer start(const Request& request, std::string_view bytes, const std::vector<Descriptor>& descriptors) {
@@ -189,7 +196,6 @@ class Server {
 };
 
 [[noreturn]] void run_server(int socket, const Spawner::Options& options) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   prctl(PR_SET_NAME, "nfsteer-spawner", 0, 0, 0);
   // Meant for the engine, whose end is the end of this process.
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP})

@@ -38,15 +38,6 @@ std::unique_ptr<const Snapshot> empty_snapshot() {
   return std::make_unique<const Snapshot>(std::vector<SteeredService>{});
 }
 
-core::Result<void> refuse_beside_another() {
-  const auto engine = other_engine();
-  if (!engine) return {};
-  return core::system_error(
-      fmt::format("queue {}", engine->queue),
-      fmt::format("taken by another engine of this network namespace (pid {})", engine->pid),
-      "stop that one, or give it these services as well: one engine holds all rules");
-}
-
 std::uint64_t random_seed() {
   std::random_device device;  // 32 bits a call
   return std::uint64_t{device()} << 32 | device();

@@ -36,6 +36,13 @@ def status_of(path):
     return dict(line.split(":\t", 1) for line in pathlib.Path(path, "status").read_text().splitlines() if ":\t" in line)
 
 
+def is_alive(pid):
+    try:
+        return status_of(f"/proc/{pid}")["State"][0] != "Z"
+    except OSError:
+        return False
+
+
 def threads_of(engine):
     return [status_of(task) for task in pathlib.Path(f"/proc/{engine.pid}/task").iterdir()]
 
@@ -145,9 +152,9 @@ def test_a_filter_that_logs_refuses_nothing(lab):
 
 # Programs
 
-def checked(top, *command, **fields):
-    check = {"type": "exec", "interval": "200ms", "timeout": "5s", "backoff_max": "200ms", "command": list(command)}
-    return service("checked", "10.0.0.42", [top.backend(1)], health={**check, **fields})
+def checked(top, *command, every="1s"):
+    check = {"type": "exec", "interval": every, "timeout": every, "backoff_max": every, "command": list(command)}
+    return service("checked", "10.0.0.42", [top.backend(1)], health=check)
 
 
 def health(engine):
@@ -171,16 +178,16 @@ def test_a_check_that_hangs_is_ended_and_none_outlives_a_killed_engine(lab):
 
     def asleep():
         found = subprocess.run(["pgrep", "-f", f"^sleep {mark}$"], capture_output=True, text=True).stdout.split()
-        return [pid for pid in found if status_of(f"/proc/{pid}")["State"][0] != "Z"]
-    engine = lab.engine(top, [checked(top, "/bin/sh", "-c", f"sleep {mark}", timeout="200ms", interval="200ms")])
+        return [pid for pid in found if is_alive(pid)]
+    engine = lab.engine(top, [checked(top, "/bin/sh", "-c", f"sleep {mark}", every="200ms")])
     wait_until(lambda: health(engine)["checks_failed"] > 2, lambda: str(health(engine)), 20)
     assert len(asleep()) <= 2
-    engine.configure([checked(top, "/bin/sh", "-c", f"exec sleep {mark}", timeout="30s", interval="30s")])
+    engine.configure([checked(top, "/bin/sh", "-c", f"exec sleep {mark}", every="30s")])
     engine.reload()
     wait_until(asleep, "a check is under way")
     spawner = engine.spawner()
     engine.kill9()
-    wait_until(lambda: not asleep() and not os.path.exists(f"/proc/{spawner}"), "nothing is left of it")
+    wait_until(lambda: not asleep() and not is_alive(spawner), "nothing is left of it")
 
 
 def test_the_engine_steers_on_without_its_spawner(lab):
