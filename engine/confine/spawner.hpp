@@ -10,8 +10,7 @@
 //   them
 //
 // What may be asked of it: any program as nobody; one program, given at its start, as the engine's user; the
-// end of what it has started and what has not been reaped. It ends when the engine does,
-// and ends them.
+// end of what it has started and what has not been reaped. It ends when the engine does.
 #pragma once
 
 #include <sys/types.h>
