@@ -179,9 +179,12 @@ asio::awaitable<void> serve(std::shared_ptr<HttpConnection> connection, HttpServ
     }
     auto& message = parser.get();
     const bool head = message.method() == http::verb::head;
-    HttpRequest request{head ? "GET" : std::string(message.method_string()), std::string(message.target()),
-                        std::move(message.body()), std::string(message[http::field::if_match]),
-                        service.read_only};
+    HttpRequest request{head ? "GET" : std::string(message.method_string()),
+                        std::string(message.target()),
+                        std::move(message.body()),
+                        std::string(message[http::field::if_match]),
+                        service.read_only,
+                        connection->only_reads};
     auto answered = co_await answer(*connection, service, std::move(request));
     if (!answered) co_return;
     Response response = response_of(*std::move(answered), message.version(), message.keep_alive());

@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,8 +23,9 @@ struct HttpRequest {
   std::string method;  // "GET"; a HEAD is given to the handler as GET
   std::string target;  // path, percent-decoded by nobody: "/v1/services/web/mode"
   std::string body;
-  std::string if_match = {};  // the header's value; empty: none
-  bool read_only = false;     // it came in where nothing may be changed
+  std::string if_match = {};                // the header's value; empty: none
+  bool read_only = false;                   // it came in where nothing may be changed
+  std::optional<unsigned> only_reads = {};  // the client's user id, if that user may change nothing
 };
 
 struct HttpResponse {
@@ -61,6 +63,7 @@ struct HttpConnection {
   Stream stream;
   Clock::time_point step_began = Clock::now();  // waiting for a request, reading it, answering it
   std::size_t unsent = 0;                       // bytes of an answer that is being written
+  std::optional<unsigned> only_reads{};         // see HttpRequest
 };
 
 // What all connections to one socket share.

@@ -27,6 +27,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "api/peer.hpp"
 #include "process/log.hpp"
 
 namespace nfsteer::api {
@@ -50,7 +51,8 @@ struct HttpServer::State {
   asio::basic_socket_acceptor<Protocol> acceptor;
   asio::steady_timer room;  // cancelled when a connection ends
   HttpService service;
-  std::string path;  // of the unix socket
+  std::string path;            // of the unix socket
+  std::optional<gid_t> group;  // whose members may change things there
   std::vector<Connection> connections;
 
   Connection oldest() const {
@@ -111,6 +113,8 @@ asio::awaitable<void> HttpServer::State::accept_connections(std::shared_ptr<Stat
       continue;
     }
     auto connection = std::make_shared<HttpConnection>(std::move(socket));
+    if (!state->path.empty())
+      connection->only_reads = only_reads(connection->stream.socket().native_handle(), state->group);
     state->connections.push_back(connection);
     asio::co_spawn(state->acceptor.get_executor(), serve(connection, state->service),
                    [state, connection](const std::exception_ptr&) { state->close(connection); });
@@ -181,6 +185,7 @@ core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& i
   ::umask(mask);
   if (error) return cannot_listen(path, error.message());
   state->path = path;
+  state->group = owner;
   std::unique_ptr<HttpServer> server(new HttpServer(state));  // from here on it removes the socket
   if (owner && ::chown(path.c_str(), static_cast<uid_t>(-1), *owner) != 0)
     return core::system_error(

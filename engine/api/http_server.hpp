@@ -21,8 +21,8 @@ class HttpServer {
   using Handler = HttpHandler;
 
   // Listens on `path` with mode 0660, making its folder if need be; with a `group`, as a socket of that group
-  // of the system. A socket that a dead engine left is replaced; one that answers belongs to a running engine
-  // and is an error.
+  // of the system. Who may change things there: api/peer.hpp. A socket that a dead engine left is replaced;
+  // one that answers belongs to a running engine and is an error.
   static core::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io,
                                                           const std::string& path, Handler handler,
                                                           const std::string& group = {},

@@ -119,6 +119,12 @@ HttpResponse handle_request(control::Engine& engine, const HttpRequest& request)
     refusal.allow = "GET";
     return refusal;
   }
+  if (request.only_reads && request.method != "GET")
+    return failure(
+        403,
+        fmt::format("{}: user {} may only read here, as neither root nor the engine's user nor a member of "
+                    "its control_group; name one of that user's groups there and restart the engine",
+                    request.method, *request.only_reads));
   const auto path = segments_of(std::string_view(request.target).substr(0, request.target.find('?')));
   std::string allowed;
   for (const Route& route : kRoutes) {

@@ -74,6 +74,10 @@ std::shared_ptr<ConfigFlags> add_config_flags(CLI::App& command) {
                             "do not count connections from conntrack's events"),
            command.add_option("--on-stop", engine.on_stop,
                               "keep (default): the DNAT ladder stays; remove: every rule goes"),
+           command.add_option("--user", engine.user, "user that the engine becomes; default: who starts it"),
+           command.add_option("--seccomp", engine.seccomp,
+                              "enforce (default): system calls it does not need fail; log: they are logged; "
+                              "off: all are made"),
            command.add_option("--log-level", engine.log_level, "debug, info (default), warning or error"),
            command.add_option("--log-format", engine.log_format, "text (default) or json"),
        })
@@ -110,8 +114,8 @@ int run_command_line(int argc, const char* const* argv) {
     print_completion(app, {argv + 2, argv + argc});
     return 0;
   }
-  if (argc == 4 && std::string_view(argv[1]) == plugin::kTryPolicyCommand)
-    plugin::run_trial(argv[2], argv[3]);
+  if (argc == 5 && std::string_view(argv[1]) == plugin::kTryPolicyCommand)
+    plugin::run_trial(argv[2], argv[3], argv[4]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

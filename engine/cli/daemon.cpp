@@ -1,13 +1,22 @@
 #include "cli/daemon.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <spdlog/spdlog.h>
 
 #include "api/routes.hpp"
+#include "confine/syscall_filter.hpp"
 #include "control/version.hpp"
-#include "process/privileges.hpp"
+#include "iptc/lock.hpp"
+#include "plugin/trial.hpp"
 
 namespace nfsteer::cli {
 namespace {
@@ -22,9 +31,21 @@ core::Result<std::unique_ptr<Daemon>> Daemon::start(const ConfigFlags& flags,
                                                     process::ServiceManager& manager) {
   auto config = flags.load();
   if (!config) return tl::unexpected(config.error());
-  if (auto privileged = process::check_privileges(); !privileged) return tl::unexpected(privileged.error());
+  if (auto privileged = confine::check_privileges(); !privileged) return tl::unexpected(privileged.error());
+  std::optional<confine::User> user;
+  if (!config->engine.user.empty()) {
+    auto found = confine::find_user(config->engine.user);
+    if (!found) return tl::unexpected(found.error());
+    user = *std::move(found);
+  }
+  // A fork: before there are threads and anything that the new process would hold, too.
+  auto spawner = confine::Spawner::start(
+      {plugin::trial_program(), plugin::trial_arguments(config->engine.seccomp), user});
+  if (!spawner) return tl::unexpected(spawner.error());
   std::signal(SIGPIPE, SIG_IGN);  // a log reader that goes away must not end the engine
-  std::unique_ptr<Daemon> daemon(new Daemon(process::log_options(config->engine), manager));
+  std::unique_ptr<Daemon> daemon(
+      new Daemon(process::log_options(config->engine), manager, *std::move(spawner)));
+  daemon->user_ = std::move(user);
   if (config->engine.watch) {
     if (auto watching = daemon->watch(flags.file); !watching) return tl::unexpected(watching.error());
     config = flags.load();  // what it says now: only later changes are told
@@ -37,10 +58,12 @@ core::Result<std::unique_ptr<Daemon>> Daemon::start(const ConfigFlags& flags,
 core::Result<void> Daemon::set_up(config::Config config, const ConfigFlags& flags) {
   const config::Engine settings = config.engine;
   if (auto listening = listen(settings); !listening) return listening;
+  if (auto confined = confine(settings, flags.file); !confined) return confined;
 
   control::Engine::Source source;
   if (!flags.file.empty()) source = [&flags] { return flags.load(); };
-  auto engine = control::Engine::start(io_, std::move(config), std::move(source));
+  auto engine = control::Engine::start(io_, std::move(config), std::move(source), {},
+                                       {spawner_.get(), lock_file_.number()});
   if (!engine) return tl::unexpected(engine.error());
   engine_ = *std::move(engine);
 
@@ -56,15 +79,46 @@ core::Result<void> Daemon::set_up(config::Config config, const ConfigFlags& flag
 // Before the engine starts: a second engine on the same socket then fails before it touches anything.
 // Requests wait for serve().
 core::Result<void> Daemon::listen(const config::Engine& settings) {
+  const std::string folder = std::filesystem::path(settings.control).parent_path();
+  const bool is_new = !folder.empty() && !std::filesystem::exists(folder);
   const auto handler = [this](const api::HttpRequest& request) { return answer(request); };
   auto server = api::HttpServer::listen(io_, settings.control, handler, settings.control_group);
   if (!server) return tl::unexpected(server.error());
   server_ = *std::move(server);
+  // Its user may connect, and remove it at the end.
+  if (user_)
+    for (const std::string& each : {settings.control, folder})
+      if ((each != folder || is_new) && chown(each.c_str(), user_->uid, static_cast<gid_t>(-1)) != 0)
+        return core::system_error(
+            each, fmt::format("cannot give it to user {}: {}", settings.user, std::strerror(errno)),
+            "run the engine with CAP_CHOWN");
   if (!settings.listen) return {};
   auto reader = api::HttpServer::listen_tcp(io_, settings.listen->address, settings.listen->port, handler);
   if (!reader) return tl::unexpected(reader.error());
   read_only_server_ = *std::move(reader);
   return {};
+}
+
+// Once everything is open that needs more rights, and before there are other threads: those of workers and
+// policies inherit it.
+core::Result<void> Daemon::confine(const config::Engine& settings, const std::string& file) {
+  if (auto alone = control::refuse_beside_another(); !alone) return alone;
+  auto claim = control::NetworkClaim::take();
+  if (!claim) return tl::unexpected(claim.error());
+  claim_ = *std::move(claim);
+  if (user_) {
+    const auto lock = rules::XtablesLock::open_file();
+    if (!lock) return tl::unexpected(lock.error());
+    lock_file_ = confine::Descriptor(*lock);
+  }
+  if (auto kept = confine::keep_only({CAP_NET_ADMIN, CAP_NET_RAW}, user_ ? &*user_ : nullptr); !kept)
+    return kept;
+  if (!file.empty() && !std::ifstream(file))
+    spdlog::warn(
+        "{}: reloads will fail: user {} cannot read it without the privileges that are given up now; "
+        "make it readable, as well as its folders searchable, to that user",
+        file, geteuid());
+  return confine::install_syscall_filter(settings.seccomp);
 }
 
 core::Result<void> Daemon::watch(const std::string& file) {

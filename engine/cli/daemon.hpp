@@ -6,7 +6,9 @@
 #include <csignal>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -15,7 +17,11 @@
 
 #include "api/http_server.hpp"
 #include "cli/command_line.hpp"
+#include "confine/descriptor.hpp"
+#include "confine/privileges.hpp"
+#include "confine/spawner.hpp"
 #include "control/engine.hpp"
+#include "control/running_engine.hpp"
 #include "core/result.hpp"
 #include "process/file_watch.hpp"
 #include "process/log.hpp"
@@ -37,11 +43,14 @@ class Daemon {
   core::Result<void> serve();
 
  private:
-  Daemon(const process::LogOptions& log, process::ServiceManager& manager) : log_(log), manager_(manager) {}
+  Daemon(const process::LogOptions& log, process::ServiceManager& manager,
+         std::unique_ptr<confine::Spawner> spawner)
+      : log_(log), manager_(manager), spawner_(std::move(spawner)) {}
 
   core::Result<void> set_up(config::Config config, const ConfigFlags& flags);
   core::Result<void> listen(const config::Engine& settings);
   core::Result<void> watch(const std::string& file);
+  core::Result<void> confine(const config::Engine& settings, const std::string& file);
   void tell_of_reloads();
   void say_ready(const std::string& control_path) const;
   std::string summary() const;
@@ -51,6 +60,10 @@ class Daemon {
 
   process::Log log_;
   process::ServiceManager& manager_;
+  std::optional<confine::User> user_;          // whom the engine becomes
+  std::unique_ptr<confine::Spawner> spawner_;  // before all that may run programs
+  std::optional<control::NetworkClaim> claim_;
+  confine::Descriptor lock_file_;  // of the tables, where another user could not open it
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   boost::asio::steady_timer log_flush_{io_};

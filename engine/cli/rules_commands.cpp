@@ -7,12 +7,12 @@
 
 #include "api/http_server.hpp"
 #include "cli/command_line.hpp"
+#include "confine/privileges.hpp"
 #include "control/running_engine.hpp"
 #include "iptc/applier.hpp"
 #include "plan/plan.hpp"
 #include "plugin/loader.hpp"
 #include "plugin/trial.hpp"
-#include "process/privileges.hpp"
 #include "render/render.hpp"
 
 namespace nfsteer::cli {
@@ -58,7 +58,7 @@ core::Result<void> check(const std::string& file) {
 }
 
 core::Result<void> clean_up(const std::string& control, bool force) {
-  if (auto privileged = process::check_privileges(); !privileged) return privileged;
+  if (auto privileged = confine::check_privileges(); !privileged) return privileged;
   if (const auto engine = control::other_engine(); engine && !force)
     return core::system_error("cleanup",
                               fmt::format("an engine is running (pid {}) and needs its rules", engine->pid),

@@ -65,6 +65,8 @@ struct EngineFlags {
   bool watch = false;
   bool no_track_connections = false;
   std::optional<std::string> on_stop;
+  std::optional<std::string> user;
+  std::optional<std::string> seccomp;
   std::optional<std::string> log_level;
   std::optional<std::string> log_format;
 };

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/address.hpp"
+#include "core/seccomp.hpp"
 
 namespace nfsteer::config {
 
@@ -16,7 +17,7 @@ inline constexpr std::uint32_t kQueueLengthMax = 65'536;
 inline constexpr std::string_view kControlDefault = "/run/nfsteer/control.sock";
 // Characters; sun_path holds 108 bytes, one of them the final NUL.
 inline constexpr std::size_t kControlMax = 107;
-inline constexpr std::size_t kGroupNameMax = 32;  // characters, as useradd(8) has it
+inline constexpr std::size_t kAccountNameMax = 32;  // characters of a user or group, as useradd(8) has it
 
 // What becomes of the rules when the engine stops.
 enum class OnStop : std::uint8_t {
@@ -52,6 +53,8 @@ struct Engine {
   bool watch = false;              // read the file again when it changes
   bool track_connections = true;   // count connections, from conntrack's events
   OnStop on_stop = OnStop::keep;
+  std::string user;  // whom the engine becomes, a name as control_group's; empty: it stays who it is
+  core::Seccomp seccomp = core::Seccomp::enforce;
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
 

@@ -66,6 +66,8 @@ RawValue raw_from(const EngineFlags& flags) {
   if (flags.watch) add_text(engine, "watch", "--watch", "true");
   if (flags.no_track_connections) add_text(engine, "track_connections", "--no-track-connections", "false");
   add_text(engine, "on_stop", "--on-stop", flags.on_stop);
+  add_text(engine, "user", "--user", flags.user);
+  add_text(engine, "seccomp", "--seccomp", flags.seccomp);
   add_text(engine, "log_level", "--log-level", flags.log_level);
   add_text(engine, "log_format", "--log-format", flags.log_format);
   return engine;

@@ -190,6 +190,8 @@ RawValue raw_of(const Engine& engine) {
   map.truth("watch", engine.watch);
   map.truth("track_connections", engine.track_connections);
   map.text("on_stop", to_string(engine.on_stop));
+  if (!engine.user.empty()) map.text("user", engine.user);
+  map.text("seccomp", to_string(engine.seccomp));
   map.text("log_level", to_string(engine.log_level));
   map.text("log_format", to_string(engine.log_format));
   return map.take();

@@ -28,14 +28,17 @@ Result<void> read_control(const Place& place, Engine& engine) {
   return {};
 }
 
-Result<void> read_control_group(const Place& place, Engine& engine) {
-  const std::string mend =
-      fmt::format("use 1 to {} letters, digits, '.', '_' and '-', or leave it out for root's", kGroupNameMax);
+// The name of a `kind` of account, which is not looked up; `otherwise` says what it means to give none.
+Result<void> read_account(const Place& place, std::string_view kind, std::string_view otherwise,
+                          std::string& into) {
+  const std::string mend = fmt::format("use 1 to {} letters, digits, '.', '_' and '-', or leave it out {}",
+                                       kAccountNameMax, otherwise);
   const auto name = read_text(place, mend);
   if (!name) return tl::unexpected(name.error());
-  if (name->empty() || name->size() > kGroupNameMax || !std::all_of(name->begin(), name->end(), is_name_part))
-    return place.fail(fmt::format("{} is not a name of a group", quoted(*name)), mend);
-  engine.control_group = *name;
+  if (name->empty() || name->size() > kAccountNameMax ||
+      !std::all_of(name->begin(), name->end(), is_name_part))
+    return place.fail(fmt::format("{} is not a name of a {}", quoted(*name), kind), mend);
+  into = *name;
   return {};
 }
 
@@ -91,7 +94,10 @@ constexpr Field<Engine> kEngineFields[] = {
            engine.seed);
      }},
     {"control", read_control},
-    {"control_group", read_control_group},
+    {"control_group",
+     [](const Place& place, Engine& engine) {
+       return read_account(place, "group", "for root's", engine.control_group);
+     }},
     {"listen", read_listen},
     {"watch", [](const Place& place, Engine& engine) { return store(read_truth(place), engine.watch); }},
     {"track_connections",
@@ -99,6 +105,15 @@ constexpr Field<Engine> kEngineFields[] = {
     {"on_stop",
      [](const Place& place, Engine& engine) {
        return store(read_choice(place, {OnStop::keep, OnStop::remove}), engine.on_stop);
+     }},
+    {"user",
+     [](const Place& place, Engine& engine) {
+       return read_account(place, "user", "to stay who starts the engine", engine.user);
+     }},
+    {"seccomp",
+     [](const Place& place, Engine& engine) {
+       using core::Seccomp;
+       return store(read_choice(place, {Seccomp::enforce, Seccomp::log, Seccomp::off}), engine.seccomp);
      }},
     {"log_level",
      [](const Place& place, Engine& engine) {

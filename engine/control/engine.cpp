@@ -38,15 +38,6 @@ std::unique_ptr<const Snapshot> empty_snapshot() {
   return std::make_unique<const Snapshot>(std::vector<SteeredService>{});
 }
 
-core::Result<void> refuse_beside_another() {
-  const auto engine = other_engine();
-  if (!engine) return {};
-  return core::system_error(
-      fmt::format("queue {}", engine->queue),
-      fmt::format("taken by another engine of this network namespace (pid {})", engine->pid),
-      "stop that one, or give it these services as well: one engine holds all rules");
-}
-
 std::uint64_t random_seed() {
   std::random_device device;  // 32 bits a call
   return std::uint64_t{device()} << 32 | device();
@@ -55,15 +46,17 @@ std::uint64_t random_seed() {
 }  // namespace
 
 Engine::Engine(asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
-               core::QueueLayout layout, netlink::InterfaceTable interfaces)
+               Means means, core::QueueLayout layout, netlink::InterfaceTable interfaces)
     : settings_(std::move(config.engine)),
       source_(std::move(source)),
       seed_(settings_.seed.value_or(random_seed())),
       layout_(layout),
-      monitor_(io, seed_, [this] { refresh(); }),
+      rules_(means.lock_file),
+      monitor_(
+          io, seed_, [this] { refresh(); }, means.spawner),
       affinity_(random_seed()),
       policies_(layout.workers,
-                plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns}),
+                plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns, means.spawner}),
                 {kDecisionBudget_ns, monotonic_ns}, build_own),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
@@ -74,14 +67,15 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       progress_(kStuckAfter) {}
 
 core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config::Config config,
-                                                    Source source, Policies::OwnBuilder build_own) {
+                                                    Source source, Policies::OwnBuilder build_own,
+                                                    Means means) {
   const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
   std::vector<Service> services = std::move(config.services);
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
   std::unique_ptr<Engine> engine(new Engine(io, std::move(config), std::move(source), std::move(build_own),
-                                            layout, std::move(*interfaces)));
+                                            means, layout, std::move(*interfaces)));
   if (auto started = engine->start_workers(); !started) return tl::unexpected(started.error());
   // Again, now that we can be seen: of two that start at once, at least one leaves.
   if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());

@@ -30,6 +30,7 @@
 
 #include "config/config.hpp"
 #include "config/raw.hpp"
+#include "confine/spawner.hpp"
 #include "control/affinity_sync.hpp"
 #include "control/lifecycle.hpp"
 #include "control/policies.hpp"
@@ -51,6 +52,12 @@
 
 namespace nfsteer::control {
 
+// What a process without privileges has instead. They outlive the io_context.
+struct Means {
+  confine::Spawner* spawner = nullptr;  // runs programs; null: this process does
+  int lock_file = -1;                   // of the tables, see rules::Applier
+};
+
 class Engine {
  public:
   // Reads the configuration again, for reload().
@@ -60,7 +67,8 @@ class Engine {
   // timers and whatever else the engine does by itself run on `io`, which outlives it. With
   // `build_own` the engine is a part of another program, which is no place to try policies in first.
   static core::Result<std::unique_ptr<Engine>> start(boost::asio::io_context& io, config::Config config,
-                                                     Source source, Policies::OwnBuilder build_own = {});
+                                                     Source source, Policies::OwnBuilder build_own = {},
+                                                     Means means = {});
 
   // Stops as stop() does, if that has not happened.
   ~Engine();
@@ -110,7 +118,7 @@ class Engine {
 
  private:
   Engine(boost::asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
-         core::QueueLayout layout, netlink::InterfaceTable interfaces);
+         Means means, core::QueueLayout layout, netlink::InterfaceTable interfaces);
 
   core::Result<void> start_workers();
   void follow_connections();

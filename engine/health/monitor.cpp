@@ -72,8 +72,8 @@ Target target_of(const core::Service& service, const core::Backend& backend) {
 
 class Monitor::Checks : public std::enable_shared_from_this<Monitor::Checks> {
  public:
-  Checks(asio::io_context& io, std::uint64_t seed, std::function<void()> changed)
-      : io_(io), timer_(io), random_(seed), changed_(std::move(changed)) {}
+  Checks(asio::io_context& io, std::uint64_t seed, std::function<void()> changed, confine::Spawner* spawner)
+      : io_(io), timer_(io), random_(seed), changed_(std::move(changed)), spawner_(spawner) {}
 
   void watch(const std::vector<core::Service>& services, bool trust_new);
   void stop();
@@ -100,6 +100,7 @@ class Monitor::Checks : public std::enable_shared_from_this<Monitor::Checks> {
   asio::steady_timer timer_;
   core::Random random_;
   std::function<void()> changed_;
+  confine::Spawner* spawner_;
   Backends backends_;
   std::unordered_map<CheckQueue::Id, Watched*> by_id_;
   CheckQueue::Id last_id_ = 0;
@@ -218,7 +219,7 @@ void Monitor::Checks::start(Watched& backend) {
   }
   backend.run = std::make_shared<Run>(backend.id, lane);
   asio::co_spawn(
-      io_, run_check(backend.target, backend.check),
+      io_, run_check(backend.target, backend.check, spawner_),
       asio::bind_cancellation_slot(
           backend.run->signal.slot(), [weak = weak_from_this(), run = backend.run](
                                           const std::exception_ptr& broken, const CheckResult& result) {
@@ -283,8 +284,9 @@ Report Monitor::Checks::report(const BackendKey& key) const {
   return {true, backend.checks_passed, backend.checks_failed, backend.last_result, backend.health.health()};
 }
 
-Monitor::Monitor(asio::io_context& io, std::uint64_t seed, std::function<void()> changed)
-    : checks_(std::make_shared<Checks>(io, seed, std::move(changed))) {}
+Monitor::Monitor(asio::io_context& io, std::uint64_t seed, std::function<void()> changed,
+                 confine::Spawner* spawner)
+    : checks_(std::make_shared<Checks>(io, seed, std::move(changed), spawner)) {}
 
 Monitor::~Monitor() {
   checks_->stop();

@@ -19,6 +19,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "confine/spawner.hpp"
 #include "core/backend_key.hpp"
 #include "core/health_check.hpp"
 #include "core/service.hpp"
@@ -42,7 +43,9 @@ class Monitor {
 
   // `changed` is called from the io_context after the health of one or more backends has changed, though not
   // by watch(). `io` must outlive this; this may end with checks under way, which are cancelled then.
-  Monitor(boost::asio::io_context& io, std::uint64_t seed, std::function<void()> changed);
+  // `spawner` starts the programs, and outlives `io`; null: this process does.
+  Monitor(boost::asio::io_context& io, std::uint64_t seed, std::function<void()> changed,
+          confine::Spawner* spawner = nullptr);
   ~Monitor();
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;

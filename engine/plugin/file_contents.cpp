@@ -58,7 +58,7 @@ core::Result<std::string> read_all(const std::string& path, int file, std::size_
 
 core::Result<std::string> read_policy_file(const std::string& path) {
   // Opening a FIFO would wait for who writes to it.
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const confine::Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return failure(path, errno);
   struct stat info {};
   if (fstat(file.number(), &info) != 0) return failure(path, errno);
@@ -79,8 +79,8 @@ core::Result<std::string> read_policy_file(const std::string& path) {
   return read_all(path, file.number(), size);
 }
 
-core::Result<Descriptor> memory_file(const std::string& name, const std::string& contents) {
-  Descriptor file(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+core::Result<confine::Descriptor> memory_file(const std::string& name, const std::string& contents) {
+  confine::Descriptor file(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return core::system_error(name, fmt::format("memfd_create: {}", std::strerror(errno)));
   std::size_t done = 0;
   while (done < contents.size()) {

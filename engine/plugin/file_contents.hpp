@@ -5,8 +5,8 @@
 
 #include <string>
 
+#include "confine/descriptor.hpp"
 #include "core/result.hpp"
-#include "plugin/descriptor.hpp"
 
 namespace nfsteer::plugin {
 
@@ -17,6 +17,6 @@ inline constexpr std::size_t kPolicyFileMax = std::size_t{64} << 20;  // bytes
 core::Result<std::string> read_policy_file(const std::string& path);
 
 // A file that exists in memory only, with these contents. `name` is for people who look at the process.
-core::Result<Descriptor> memory_file(const std::string& name, const std::string& contents);
+core::Result<confine::Descriptor> memory_file(const std::string& name, const std::string& contents);
 
 }  // namespace nfsteer::plugin

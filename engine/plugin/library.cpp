@@ -24,7 +24,8 @@ std::string loader_error(const std::string& path, const std::string& from) {
 
 }  // namespace
 
-core::Result<Library> Library::open_copy(const std::string& path, std::shared_ptr<const Descriptor> image) {
+core::Result<Library> Library::open_copy(const std::string& path,
+                                         std::shared_ptr<const confine::Descriptor> image) {
   const std::string from = fmt::format("/proc/self/fd/{}", image->number());
   return open(path, from, RTLD_NOW | RTLD_LOCAL, std::move(image));
 }
@@ -34,7 +35,7 @@ core::Result<Library> Library::open_in_place(const std::string& path) {
 }
 
 core::Result<Library> Library::open(const std::string& path, const std::string& from, int flags,
-                                    std::shared_ptr<const Descriptor> image) {
+                                    std::shared_ptr<const confine::Descriptor> image) {
   dlerror();
   void* handle = dlopen(from.c_str(), flags);
   if (handle == nullptr)

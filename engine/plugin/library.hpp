@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "confine/descriptor.hpp"
 #include "core/result.hpp"
 #include "nfsteer/policy.h"
-#include "plugin/descriptor.hpp"
 
 namespace nfsteer::plugin {
 
@@ -19,7 +19,8 @@ inline constexpr const char* kEntrySymbol = "nfsteer_policy_entry";
 class Library {
  public:
   // From a file in memory; `path` is for errors. Runs the code's constructors.
-  static core::Result<Library> open_copy(const std::string& path, std::shared_ptr<const Descriptor> image);
+  static core::Result<Library> open_copy(const std::string& path,
+                                         std::shared_ptr<const confine::Descriptor> image);
   // From where it lies, to stay until the process ends: code that must not be unloaded.
   static core::Result<Library> open_in_place(const std::string& path);
 
@@ -30,15 +31,15 @@ class Library {
   const nfsteer_policy& table() const { return table_; }
 
  private:
-  Library(void* handle, nfsteer_policy table, std::shared_ptr<const Descriptor> image)
+  Library(void* handle, nfsteer_policy table, std::shared_ptr<const confine::Descriptor> image)
       : handle_(handle), table_(table), image_(std::move(image)) {}
   static core::Result<Library> open(const std::string& path, const std::string& from, int flags,
-                                    std::shared_ptr<const Descriptor> image);
+                                    std::shared_ptr<const confine::Descriptor> image);
 
   void* handle_;  // of dlopen(); null: moved from
   nfsteer_policy table_;
   // Open for as long as the code is loaded: the loader knows code by its file's name, which is this number.
-  std::shared_ptr<const Descriptor> image_;
+  std::shared_ptr<const confine::Descriptor> image_;
 };
 
 }  // namespace nfsteer::plugin

@@ -66,7 +66,7 @@ core::Result<void> PolicyCode::read() {
   }
   auto image = memory_file(file_, contents_);
   if (!image) return tl::unexpected(image.error());
-  image_ = std::make_shared<const Descriptor>(*std::move(image));
+  image_ = std::make_shared<const confine::Descriptor>(*std::move(image));
   return {};
 }
 
@@ -97,7 +97,8 @@ core::Result<void> PolicyCode::try_out(const Options& options, const policy::Bui
                         .workers = input.workers,
                         .budget_ns = how_.budget_ns,
                         .is_live = !input.live.empty()};
-  return try_policy({.program = how_.trial_program,
+  return try_policy({.spawner = how_.spawner,
+                     .program = how_.trial_program,
                      .path = name_,
                      .image = image_ ? std::optional(image_->number()) : std::nullopt,
                      .library = host_,

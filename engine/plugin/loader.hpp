@@ -18,17 +18,19 @@
 #include <utility>
 #include <vector>
 
+#include "confine/descriptor.hpp"
+#include "confine/spawner.hpp"
 #include "core/policy_spec.hpp"
 #include "core/result.hpp"
-#include "plugin/descriptor.hpp"
 #include "plugin/library.hpp"
 #include "policy/policy.hpp"
 
 namespace nfsteer::plugin {
 
 struct LoaderOptions {
-  std::string trial_program;    // knows kTryPolicyCommand; empty: nothing is tried
-  std::uint64_t budget_ns = 0;  // of a decision, in the trial; 0: it may take as long as it likes
+  std::string trial_program;            // knows kTryPolicyCommand; empty: nothing is tried
+  std::uint64_t budget_ns = 0;          // of a decision, in the trial; 0: it may take as long as it likes
+  confine::Spawner* spawner = nullptr;  // see Trial
 };
 
 // The code of a policy as its file held it when it was read.
@@ -54,10 +56,10 @@ class PolicyCode {
   const LoaderOptions how_;
   std::string file_;  // what the user has written
   std::string contents_;
-  std::string class_;                        // of a Python file, else empty
-  std::string host_;                         // of a Python file, the path of its host; else empty
-  std::shared_ptr<const Descriptor> image_;  // a copy in memory, of any other file
-  std::shared_ptr<const Library> library_;   // null: not built yet
+  std::string class_;                                 // of a Python file, else empty
+  std::string host_;                                  // of a Python file, the path of its host; else empty
+  std::shared_ptr<const confine::Descriptor> image_;  // a copy in memory, of any other file
+  std::shared_ptr<const Library> library_;            // null: not built yet
 };
 
 class Loader {

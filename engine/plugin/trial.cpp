@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,13 +10,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "plugin/descriptor.hpp"
+#include "confine/child_process.hpp"
+#include "confine/descriptor.hpp"
 #include "plugin/file_contents.hpp"
 #include "plugin/try_policy.hpp"
 
@@ -27,73 +25,29 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Descriptors of the new process must not be taken by what they are made from.
-constexpr int kDescriptorsFrom = 10;
-
 core::Failure cannot_try(const std::string& path, const char* what, int error) {
   return core::system_error(path, fmt::format("it cannot be tried: {}: {}", what, std::strerror(error)),
                             "nothing has been loaded");
 }
 
-// How the new process is to begin.
-class Launch {
- public:
-  Launch() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(&attributes_,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  }
-  ~Launch() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  Launch(const Launch&) = delete;
-  Launch& operator=(const Launch&) = delete;
-
-  void give(int descriptor, int as) { posix_spawn_file_actions_adddup2(&actions_, descriptor, as); }
-  void silence(int descriptor) {
-    posix_spawn_file_actions_addopen(&actions_, descriptor, "/dev/null", O_WRONLY, 0);
-  }
-  // The error is an errno; 0: it runs.
-  int start(pid_t& pid, const std::string& program, std::span<const std::string> arguments) {
-    std::vector<char*> pointers;
-    for (const std::string& each : arguments)
-      pointers.push_back(const_cast<char*>(each.c_str()));
-    pointers.push_back(nullptr);
-    return posix_spawn(&pid, program.c_str(), &actions_, &attributes_, pointers.data(), environ);
-  }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
-
 // Waits until the process has ended or the time is over, and then ends it with all its children. Its wait
 // status; nothing: the time was over.
-std::optional<int> wait_for(pid_t pid, std::chrono::milliseconds limit) {
-  const Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+std::optional<int> wait_for(confine::ChildProcess& child, std::chrono::milliseconds limit) {
+  const confine::Descriptor process(child.release_pidfd());
   const auto deadline = Clock::now() + limit;
   bool has_ended = false;
-  while (process && !has_ended) {
+  while (!has_ended) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd waiting{process.number(), POLLIN, 0};
     const int ready = left.count() <= 0 ? 0 : poll(&waiting, 1, static_cast<int>(left.count()));
     if (ready == 0) break;
     has_ended = ready > 0;
   }
-  kill(-pid, SIGKILL);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return has_ended ? std::optional(status) : std::nullopt;
+  child.end();
+  pollfd waiting{process.number(), POLLIN, 0};
+  while (!child.reap() && !child.status())
+    poll(&waiting, 1, -1);
+  return has_ended ? child.status() : std::nullopt;
 }
 
 std::string read_report(int pipe) {
@@ -152,6 +106,10 @@ core::Result<void> judge(const Trial& trial, std::optional<int> status, const st
 
 }  // namespace
 
+std::vector<std::string> trial_arguments(core::Seccomp filter) {
+  return {"nfsteer", kTryPolicyCommand, std::string(to_string(filter))};
+}
+
 std::string trial_program() {
   constexpr const char* kSelf = "/proc/self/exe";
   std::error_code failed;
@@ -165,26 +123,24 @@ core::Result<void> try_policy(const Trial& trial, const TrialInput& input) {
   if (!told) return tl::unexpected(told.error());
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return cannot_try(trial.path, "pipe", errno);
-  const Descriptor report(ends[0]);
-  Descriptor write_end(ends[1]);
-  // Above all numbers that they become, so that none of them is overwritten before it is used.
-  Launch launch;
-  std::vector<Descriptor> moved;
-  const auto give = [&](int descriptor, int as) {
-    moved.emplace_back(fcntl(descriptor, F_DUPFD_CLOEXEC, kDescriptorsFrom));
-    launch.give(moved.back().number(), as);
-  };
-  give(told->number(), STDIN_FILENO);
-  launch.silence(STDOUT_FILENO);
-  if (trial.image) give(*trial.image, kImageDescriptor);
-  give(write_end.number(), kReportDescriptor);
-  const std::array<std::string, 4> arguments{"nfsteer", kTryPolicyCommand, trial.path, trial.library};
-  pid_t pid = -1;
-  if (const int error = launch.start(pid, trial.program, arguments); error != 0)
-    return cannot_try(trial.path, trial.program.c_str(), error);
-  moved.clear();
+  const confine::Descriptor report(ends[0]);
+  confine::Descriptor write_end(ends[1]);
+  confine::Program program{.as = confine::Program::As::engine,
+                           .path = trial.program,
+                           .arguments = {trial.path, trial.library},
+                           .environment = {}};
+  program.given = {{told->number(), STDIN_FILENO}, {write_end.number(), kReportDescriptor}};
+  if (trial.image) program.given.push_back({*trial.image, kImageDescriptor});
+  if (trial.spawner == nullptr) {
+    const auto first = trial_arguments(core::Seccomp::off);
+    program.arguments.insert(program.arguments.begin(), first.begin(), first.end());
+    for (char** each = environ; *each != nullptr; ++each)
+      program.environment.emplace_back(*each);
+  }
+  auto child = confine::ChildProcess::start(program, trial.spawner);
+  if (!child) return cannot_try(trial.path, trial.program.c_str(), child.error().value());
   write_end.close();
-  const std::optional<int> status = wait_for(pid, trial.limit);
+  const std::optional<int> status = wait_for(*child, trial.limit);
   return judge(trial, status, read_report(report.number()));
 }
 

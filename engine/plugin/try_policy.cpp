@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include "confine/syscall_filter.hpp"
 #include "plugin/library.hpp"
 #include "plugin/native_policy.hpp"
 #include "plugin/trial_input.hpp"
@@ -146,8 +147,9 @@ core::Result<void> try_all(const std::string& path, const std::string& at, const
   for (core::LiveBackend& each : state)
     live.push_back(&each);
   tell(Step::loading);
-  auto opened = at.empty() ? Library::open_copy(path, std::make_shared<const Descriptor>(kImageDescriptor))
-                           : Library::open_in_place(at);
+  auto opened = at.empty()
+                    ? Library::open_copy(path, std::make_shared<const confine::Descriptor>(kImageDescriptor))
+                    : Library::open_in_place(at);
   if (!opened) return tl::unexpected(opened.error());
   auto library = std::make_shared<const Library>(*std::move(opened));
   tell(Step::creating);
@@ -164,10 +166,13 @@ core::Result<void> try_all(const std::string& path, const std::string& at, const
 
 }  // namespace
 
-void run_trial(std::string_view path, std::string_view library) {
+void run_trial(std::string_view filter, std::string_view path, std::string_view library) {
   limit_this_process();
   const auto input = TrialInput::decode(read_input());
   if (!input) refuse({core::Fault::usage, {}, "this command is for nfsteer itself", "see `nfsteer --help`"});
+  for (const auto mode : {core::Seccomp::enforce, core::Seccomp::log})
+    if (filter == core::to_string(mode))
+      if (auto installed = confine::install_syscall_filter(mode); !installed) refuse(installed.error());
   const auto tried = try_all(std::string(path), std::string(library), *input);
   if (!tried) refuse(tried.error());
   tell(Step::passed);

@@ -22,7 +22,8 @@ enum class Step : char {
   passed = 'P',   // an end
 };
 
-// `library`: its path; empty: it is at kImageDescriptor. `path`: as the user calls it. Never returns.
-[[noreturn]] void run_trial(std::string_view path, std::string_view library);
+// `filter`: a core::Seccomp by name. `library`: its path; empty: it is at kImageDescriptor. `path`: as the
+// user calls it. Never returns.
+[[noreturn]] void run_trial(std::string_view filter, std::string_view path, std::string_view library);
 
 }  // namespace nfsteer::plugin

@@ -60,7 +60,7 @@ std::string text_of(const TableId& id, const std::vector<std::string>& parts) {
 }  // namespace
 
 core::Result<void> Applier::apply(const RuleSet& rules, std::chrono::milliseconds lock_wait) {
-  const auto lock = XtablesLock::take(lock_wait);
+  const auto lock = XtablesLock::take(lock_file_, lock_wait);
   if (!lock) return tl::unexpected(lock.error());
   if (auto applied = apply_locked(rules); !applied) return applied;
   tables_.clear();

@@ -25,6 +25,9 @@ struct Damage {
 
 class Applier {
  public:
+  // `lock_file`: of XtablesLock, open for as long as this lives, where it cannot be opened later; -1: none.
+  explicit Applier(int lock_file = -1) : lock_file_(lock_file) {}
+
   // The tables then hold exactly `rules` of ours: what an earlier engine left is changed or removed. One
   // commit for each table that differs, none for one that is as wanted. If a table cannot be changed, those
   // changed before are put back. Under the xtables lock from first reading to last commit.
@@ -44,6 +47,7 @@ class Applier {
  private:
   core::Result<void> apply_locked(const RuleSet& rules);
 
+  int lock_file_;
   std::vector<TableId> tables_;
   Outlines left_;
   std::uint64_t commits_ = 0;

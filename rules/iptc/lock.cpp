@@ -13,16 +13,32 @@
 
 namespace nfsteer::rules {
 
-core::Result<XtablesLock> XtablesLock::take(std::chrono::milliseconds wait) {
+namespace {
+
+std::string lock_path() {
   const char* named = std::getenv("XTABLES_LOCKFILE");
-  const std::string path = named != nullptr && *named != '\0' ? named : "/run/xtables.lock";
+  return named != nullptr && *named != '\0' ? named : "/run/xtables.lock";
+}
+
+}  // namespace
+
+core::Result<int> XtablesLock::open_file() {
+  const std::string path = lock_path();
   const int fd = open(path.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
   if (fd < 0) {
     return core::system_error(
         "lock " + path, std::strerror(errno),
         "make it accessible, or name another file in XTABLES_LOCKFILE for all users of iptables");
   }
-  XtablesLock lock(fd);
+  return fd;
+}
+
+core::Result<XtablesLock> XtablesLock::take(int file, std::chrono::milliseconds wait) {
+  const std::string path = lock_path();
+  const auto opened = file >= 0 ? core::Result<int>(file) : open_file();
+  if (!opened) return tl::unexpected(opened.error());
+  const int fd = *opened;
+  XtablesLock lock(fd, file < 0);
   // flock() has no time limit of its own, hence the polling.
   constexpr std::chrono::milliseconds kPause{10};
   const auto deadline = std::chrono::steady_clock::now() + wait;
@@ -39,10 +55,13 @@ core::Result<XtablesLock> XtablesLock::take(std::chrono::milliseconds wait) {
   return lock;
 }
 
-XtablesLock::XtablesLock(XtablesLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+XtablesLock::XtablesLock(XtablesLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), is_own_(other.is_own_) {}
 
 XtablesLock::~XtablesLock() {
-  if (fd_ >= 0) close(fd_);
+  if (fd_ < 0) return;
+  flock(fd_, LOCK_UN);
+  if (is_own_) close(fd_);
 }
 
 }  // namespace nfsteer::rules

@@ -306,8 +306,7 @@ def test_no_descriptor_and_no_process_is_left_over(lab):
     wait_until(lambda: health_of(engine, top.backend(1), "s0")["health"]["checks_passed"] > 3, "checks")
     engine.configure([])
     engine.reload()
-    wait_until(lambda: not pathlib.Path(f"/proc/{engine.pid}/task/{engine.pid}/children").read_text(),
-               "no child is left")
+    wait_until(lambda: not engine.children(), "no child is left")
     few = open_files()
     engine.configure(engine.services or [service("x", "10.0.0.100", [top.backend(1)], port=80, health=QUICK)])
     engine.reload()

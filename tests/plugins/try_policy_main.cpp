@@ -2,6 +2,6 @@
 #include "plugin/try_policy.hpp"
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  nfsteer::plugin::run_trial(argv[2], argv[3]);
+  if (argc != 5) return 2;
+  nfsteer::plugin::run_trial(argv[2], argv[3], argv[4]);
 }

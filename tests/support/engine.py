@@ -111,6 +111,23 @@ class Engine:
     def pid(self):
         return self.process.pid
 
+    def children(self):
+        """Their ids, without that of the process that starts them."""
+        ids = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(each) for each in ids if self._name(each) not in ("nfsteer-spawner", None)]
+
+    def spawner(self):
+        """The id of the process that runs programs for it."""
+        ids = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return next(int(each) for each in ids if self._name(each) == "nfsteer-spawner")
+
+    @staticmethod
+    def _name(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            return None
+
     def running(self):
         return self.process is not None and self.process.running()
 

@@ -125,6 +125,10 @@ TEST(ConfigFlagErrors, EngineFlagsAreCheckedAndAWrongOneChangesNothing) {
       {[](auto& flags) { flags.log_level = "loud"; },
        "--log-level: \"loud\" is unknown; use debug, info, warning or error"},
       {[](auto& flags) { flags.log_format = "xml"; }, "--log-format: \"xml\" is unknown; use text or json"},
+      {[](auto& flags) { flags.user = "a b"; },
+       "--user: \"a b\" is not a name of a user; use 1 to 32 letters, digits, '.', '_' and '-', or leave it "
+       "out to stay who starts the engine"},
+      {[](auto& flags) { flags.seccomp = "on"; }, "--seccomp: \"on\" is unknown; use enforce, log or off"},
       {[](auto& flags) { flags.on_stop = "stay"; }, "--on-stop: \"stay\" is unknown; use keep or remove"},
       {[](auto& flags) { flags.queue_base = "65533"; },
        "--queue-base: 2 workers need 6 queues from 65533 on, beyond the last number 65535; use a queue base "

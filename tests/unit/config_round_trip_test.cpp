@@ -49,6 +49,8 @@ class ConfigMaker {
     config.engine.log_level = static_cast<LogLevel>(below(4));
     config.engine.log_format = static_cast<LogFormat>(below(2));
     config.engine.on_stop = below(2) == 0 ? OnStop::remove : OnStop::keep;
+    if (below(2) == 0) config.engine.user = "user-1";
+    config.engine.seccomp = static_cast<core::Seccomp>(below(3));
     for (std::uint64_t i = below(5); i > 0; --i)
       config.services.push_back(service(i));
     return config;

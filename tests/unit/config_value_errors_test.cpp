@@ -260,6 +260,10 @@ TEST(ConfigValueErrors, EngineSettings) {
       {engine("log_level: warn"),
        "demo.yaml:2: engine.log_level: \"warn\" is unknown; use debug, info, warning or error"},
       {engine("log_format: xml"), "demo.yaml:2: engine.log_format: \"xml\" is unknown; use text or json"},
+      {engine("seccomp: yes"), "demo.yaml:2: engine.seccomp: \"yes\" is unknown; use enforce, log or off"},
+      {engine("user: ''"),
+       "demo.yaml:2: engine.user: \"\" is not a name of a user; use 1 to 32 letters, digits, '.', '_' and "
+       "'-', or leave it out to stay who starts the engine"},
       {engine("on_stop: stay"), "demo.yaml:2: engine.on_stop: \"stay\" is unknown; use keep or remove"},
       {engine("queues: 2\n  queue_base: 65531"),
        "demo.yaml:3: engine.queue_base: 2 workers need 6 queues from 65531 on, beyond the last number 65535; "

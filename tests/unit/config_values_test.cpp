@@ -51,6 +51,8 @@ engine:
   watch: true
   track_connections: false
   on_stop: remove
+  user: _nfsteer
+  seccomp: log
   log_level: debug
   log_format: json
 services:
@@ -130,6 +132,8 @@ services:
   engine.watch = true;
   engine.track_connections = false;
   engine.on_stop = OnStop::remove;
+  engine.user = "_nfsteer";
+  engine.seccomp = core::Seccomp::log;
   engine.log_level = LogLevel::debug;
   engine.log_format = LogFormat::json;
   EXPECT_EQ(config.engine, engine);
@@ -147,6 +151,8 @@ TEST(ConfigValues, WhatIsLeftOutHasItsDefault) {
   EXPECT_FALSE(config.engine.watch);
   EXPECT_TRUE(config.engine.track_connections);
   EXPECT_EQ(config.engine.on_stop, OnStop::keep);
+  EXPECT_EQ(config.engine.user, "");
+  EXPECT_EQ(config.engine.seccomp, core::Seccomp::enforce);
   EXPECT_EQ(config.engine.log_level, LogLevel::info);
   EXPECT_EQ(config.engine.log_format, LogFormat::text);
   ASSERT_EQ(config.services.size(), 1U);
@@ -259,6 +265,8 @@ TEST(ConfigValues, FlagsMeanTheSameAsAFile) {
   engine.watch = true;
   engine.no_track_connections = true;
   engine.on_stop = "remove";
+  engine.user = "me";
+  engine.seccomp = "off";
   engine.log_level = "error";
   engine.log_format = "json";
   auto config = from_flags(flags);
@@ -267,7 +275,7 @@ TEST(ConfigValues, FlagsMeanTheSameAsAFile) {
   EXPECT_EQ(*config, parsed(R"(
 engine: {queues: 3, queue_base: 7, queue_length: 99, seed: 42, control: /tmp/x, on_stop: remove,
          control_group: ops, listen: 127.0.0.1:9780, watch: true, track_connections: false, log_level: error,
-         log_format: json}
+         log_format: json, user: me, seccomp: off}
 services:
   - {name: web, vip: 10.0.0.40, protocol: udp, port: 53, mode: inspect, policy: /etc/nfsteer/mine.so, shadow: /p.so, masquerade: true,
      on_no_backend: pass, affinity: {timeout: 30m}, health: {type: icmp}, backends: [10.0.0.20, {address: 10.0.0.30, port: 8080, weight: 3}]}

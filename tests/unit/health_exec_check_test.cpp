@@ -55,7 +55,7 @@ class ExecCheck : public testing::Test {
 
   std::string run(const std::vector<std::string>& command) {
     check_.command = command;
-    return text_of(result_of(io_, check_exec(target_, check_)));
+    return text_of(result_of(io_, check_exec(target_, check_, nullptr)));
   }
   // A shell script of its own, run by its path.
   std::string script(const std::string& body, std::vector<std::string> arguments = {}) {
@@ -228,7 +228,7 @@ TEST_F(ExecCheck, CanBeCancelled) {
   check_.command = {"/bin/sleep", "1000"};
   asio::cancellation_signal signal;
   bool is_over = false;
-  asio::co_spawn(io_, check_exec(target_, check_),
+  asio::co_spawn(io_, check_exec(target_, check_, nullptr),
                  asio::bind_cancellation_slot(
                      signal.slot(), [&](const std::exception_ptr&, const CheckResult&) { is_over = true; }));
   EXPECT_FALSE(run_until(
@@ -243,7 +243,7 @@ TEST_F(ExecCheck, LeavesNothingBehindWhenTheIoContextEndsBeforeIt) {
   const std::size_t before = open_descriptors();
   {
     asio::io_context other;
-    asio::co_spawn(other, check_exec(target_, check_), asio::detached);
+    asio::co_spawn(other, check_exec(target_, check_, nullptr), asio::detached);
     other.poll();
     EXPECT_FALSE(is_childless());
   }

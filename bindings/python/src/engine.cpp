@@ -21,9 +21,9 @@
 #include "api/routes.hpp"
 #include "bound.hpp"
 #include "config/config.hpp"
+#include "confine/privileges.hpp"
 #include "control/engine.hpp"
 #include "process/log.hpp"
-#include "process/privileges.hpp"
 #include "values.hpp"
 
 namespace nfsteer::python {
@@ -115,7 +115,7 @@ class Engine {
     if (thread_.joinable()) throw PolicyError("the engine runs already");
     auto config = load();
     if (!config) throw PolicyError(config.error().line());
-    if (auto may = process::check_privileges(); !may) throw PolicyError(may.error().line());
+    if (auto may = confine::check_privileges(); !may) throw PolicyError(may.error().line());
     io_ = std::make_unique<asio::io_context>(1);
     std::promise<core::Result<void>> started;
     auto outcome = started.get_future();

@@ -14,6 +14,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "confine/spawner.hpp"
 #include "core/address.hpp"
 #include "core/health_check.hpp"
 #include "health/check_result.hpp"
@@ -46,11 +47,14 @@ boost::asio::awaitable<CheckResult> check_udp(const Target& target, const core::
 // An echo request is answered (RFC 792, RFC 4443). Needs CAP_NET_RAW.
 boost::asio::awaitable<CheckResult> check_icmp(const Target& target, const core::HealthCheck& check);
 
-// A program ends with exit code 0 (checks/child_process.hpp says how it is run). It finds its task in the
-// environment: NFSTEER_SERVICE, NFSTEER_ADDRESS and NFSTEER_PORT.
-boost::asio::awaitable<CheckResult> check_exec(const Target& target, const core::HealthCheck& check);
+// A program ends with exit code 0 (confine/child_process.hpp says how it is run, as nobody). It finds its
+// task in the environment: NFSTEER_SERVICE, NFSTEER_ADDRESS and NFSTEER_PORT. The `spawner` starts it; null:
+// this process does.
+boost::asio::awaitable<CheckResult> check_exec(const Target& target, const core::HealthCheck& check,
+                                               confine::Spawner* spawner);
 
 // The check of `check.type`, which is not CheckType::passive; owns what it needs.
-boost::asio::awaitable<CheckResult> run_check(Target target, std::shared_ptr<const core::HealthCheck> check);
+boost::asio::awaitable<CheckResult> run_check(Target target, std::shared_ptr<const core::HealthCheck> check,
+                                              confine::Spawner* spawner);
 
 }  // namespace nfsteer::health

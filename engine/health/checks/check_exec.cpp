@@ -16,14 +16,15 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "confine/child_process.hpp"
 #include "health/checks/check.hpp"
-#include "health/checks/child_process.hpp"
 #include "health/checks/deadline.hpp"
 #include "health/checks/verdict.hpp"
 
 namespace nfsteer::health {
 
 namespace asio = boost::asio;
+using confine::ChildProcess;
 
 namespace {
 
@@ -54,9 +55,12 @@ CheckResult judge(std::optional<int> status) {
 
 }  // namespace
 
-asio::awaitable<CheckResult> check_exec(const Target& target, const core::HealthCheck& check) {
+asio::awaitable<CheckResult> check_exec(const Target& target, const core::HealthCheck& check,
+                                        confine::Spawner* spawner) {
   const auto executor = co_await asio::this_coro::executor;
-  auto started = ChildProcess::start(check.command, environment_of(target));
+  auto started = ChildProcess::start(
+      {.path = check.command.front(), .arguments = check.command, .environment = environment_of(target)},
+      spawner);
   if (!started) {
     CheckResult result = failed_by(started.error());
     result.detail = fmt::format("cannot run {}: {}", check.command.front(), result.detail);

@@ -5,7 +5,8 @@
 
 namespace nfsteer::health {
 
-boost::asio::awaitable<CheckResult> run_check(Target target, std::shared_ptr<const core::HealthCheck> check) {
+boost::asio::awaitable<CheckResult> run_check(Target target, std::shared_ptr<const core::HealthCheck> check,
+                                              confine::Spawner* spawner) {
   switch (check->type) {
     case core::CheckType::tcp:
       co_return co_await check_tcp(target, *check);
@@ -16,7 +17,7 @@ boost::asio::awaitable<CheckResult> run_check(Target target, std::shared_ptr<con
     case core::CheckType::icmp:
       co_return co_await check_icmp(target, *check);
     case core::CheckType::exec:
-      co_return co_await check_exec(target, *check);
+      co_return co_await check_exec(target, *check, spawner);
     case core::CheckType::passive:
       break;
   }

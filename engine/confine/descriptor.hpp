@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace nfsteer::plugin {
+namespace nfsteer::confine {
 
 class Descriptor {
  public:
@@ -21,10 +21,11 @@ class Descriptor {
 
   int number() const { return number_; }
   explicit operator bool() const { return number_ >= 0; }
+  int release() { return std::exchange(number_, -1); }  // the caller's from now on
   void close() { Descriptor(std::exchange(number_, -1)); }
 
  private:
   int number_;
 };
 
-}  // namespace nfsteer::plugin
+}  // namespace nfsteer::confine
