@@ -152,7 +152,7 @@ else
   processor=(-accel tcg,thread=multi -cpu max -smp 2)
 fi
 
-"$virtiofsd" --socket-path="$run/files" -o source=/ -o cache=auto -o sandbox=chroot -o xattr >"$run/virtiofsd" 2>&1 &
+"$virtiofsd" --socket-path="$run/files" -o source=/ -o cache=always -o sandbox=chroot -o xattr >"$run/virtiofsd" 2>&1 &
 children+=($!)
 for _ in {1..100}; do [[ ! -S $run/files ]] || break; sleep 0.1; done
 [[ -S $run/files ]] || { cat "$run/virtiofsd" >&2; die "virtiofsd shares nothing"; }
@@ -187,6 +187,7 @@ wait "$follower" 2>/dev/null || true
 
 # ---- what came out
 
+cp "$run/results" "$work/last-results" 2>/dev/null || true
 [[ -s $run/results ]] || { tail -n 40 "$run/console" >&2; die "the machine ended without results (above: its console)"; }
 tar -xf "$run/results" -C "$run" exit version 2>/dev/null || { tail -n 40 "$run/console" >&2; die "no results"; }
 status=$(<"$run/exit") version=$(<"$run/version")
