@@ -1,6 +1,8 @@
 // nfsteer probe: what this kernel offers, and what it means that something is missing.
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -24,16 +26,33 @@ std::string_view text_of(Family family) {
   return family == Family::ipv4 ? "IPv4" : "IPv6";
 }
 
+const Item* find(const probe::Kernel& kernel, const std::string& name, Family family) {
+  const auto found = std::ranges::find_if(kernel.items, [&](const Item& each) {
+    return each.name == name && (!each.family || *each.family == family);
+  });
+  return found == kernel.items.end() ? nullptr : &*found;
+}
+
+// A line for each thing, both families side by side.
 std::string text_of(const probe::Kernel& kernel) {
-  std::string text = fmt::format("Linux {}\n", kernel.release);
+  std::string text = fmt::format("Linux {}\nIPv4  IPv6\n", kernel.release);
+  const auto word = [](bool yes) { return yes ? "yes" : "no"; };
+  std::set<std::string> told;
   for (const Item& item : kernel.items) {
-    const std::string name = item.family ? fmt::format("{} {}", text_of(*item.family), item.name) : item.name;
-    text += item.available
-                ? fmt::format("  yes  {}\n", name)
-                : fmt::format("  no   {:<24}  without it: {}; {}\n", name, item.without, item.mend);
+    if (!told.insert(item.name).second) continue;
+    const Item* v4 = find(kernel, item.name, Family::ipv4);
+    const Item* v6 = find(kernel, item.name, Family::ipv6);
+    text += fmt::format("{:<4}  {:<4}  {}\n", word(v4->available), word(v6->available), item.name);
+    for (const Item* each : {v4, v6}) {
+      if (each->available) continue;
+      text += fmt::format("              {}without it {}; {}\n",
+                          each->family ? fmt::format("{}: ", text_of(*each->family)) : "", each->without,
+                          each->mend);
+      if (!each->family) break;
+    }
   }
-  for (const Family family : {Family::ipv4, Family::ipv6})
-    text += fmt::format("services of {}: {}\n", text_of(family), kernel.serves(family) ? "yes" : "no");
+  text += fmt::format("{:<4}  {:<4}  services in every mode\n", word(kernel.serves(Family::ipv4)),
+                      word(kernel.serves(Family::ipv6)));
   return text;
 }
 

@@ -114,7 +114,7 @@ Item events_item(bool has_table) {
             .family = {},
             .available = has_table && setting > 0,
             .needed = false,
-            .without = "connections are not counted: as with --no-track-connections",
+            .without = "connections are not counted, as with --no-track-connections",
             .mend = "use a kernel with CONFIG_NF_CONNTRACK_EVENTS"};
   if (setting == 0) item.mend = "set net.netfilter.nf_conntrack_events to 2, its default";
   return item;
@@ -134,11 +134,11 @@ core::Result<void> add_netlink(Kernel& kernel) {
        .needed = true,
        .without = "no engine",
        .mend = "load kernel module nfnetlink_queue or use a kernel with CONFIG_NETFILTER_NETLINK_QUEUE"});
-  kernel.items.push_back({.name = "queues tell connections",
+  kernel.items.push_back({.name = "queues that tell a packet's connection",
                           .family = {},
                           .available = *tells,
                           .needed = false,
-                          .without = "nothing is lost: the engine does not use it",
+                          .without = "nothing is lost, the engine does not use it",
                           .mend = "use a kernel with CONFIG_NETFILTER_NETLINK_GLUE_CT"});
   kernel.items.push_back(
       {.name = "table of connections",
