@@ -19,9 +19,9 @@
 namespace nfsteer::netlink {
 namespace {
 
-constexpr const char* kThing = "netfilter netlink";
+constexpr const char* kAskedThing = "netfilter netlink";
 constexpr std::uint32_t kSequence = 1;
-constexpr timeval kAnswerMax{.tv_sec = 5, .tv_usec = 0};
+constexpr timeval kAcknowledgementMax{.tv_sec = 5, .tv_usec = 0};
 // The kernel answers so where it has loaded a module meanwhile.
 constexpr unsigned kAskedMax = 3;
 
@@ -34,7 +34,7 @@ core::Result<int> acknowledged(const MnlHandle& socket) {
     const ReceiveOutcome got = receive_datagram(fd_of(socket), answer, true);
     if (got.kind == ReceiveOutcome::Kind::interrupted) continue;
     if (got.kind != ReceiveOutcome::Kind::data)
-      return core::system_error(kThing, got.error != 0 ? describe_errno(got.error) : "no answer");
+      return core::system_error(kAskedThing, got.error != 0 ? describe_errno(got.error) : "no answer");
     MessageReader messages{std::span(answer).first(got.bytes)};
     for (Message message; messages.next(message);) {
       if (message.sequence != kSequence) continue;
@@ -44,14 +44,14 @@ core::Result<int> acknowledged(const MnlHandle& socket) {
 }
 
 core::Result<int> ask(const Buffer& request) {
-  const auto socket = open_netlink(kThing, "use a kernel with CONFIG_NETFILTER_NETLINK");
+  const auto socket = open_netlink(kAskedThing, "use a kernel with CONFIG_NETFILTER_NETLINK");
   if (!socket) return tl::unexpected(socket.error());
-  setsockopt(fd_of(*socket), SOL_SOCKET, SO_RCVTIMEO, &kAnswerMax, sizeof kAnswerMax);
+  setsockopt(fd_of(*socket), SOL_SOCKET, SO_RCVTIMEO, &kAcknowledgementMax, sizeof kAcknowledgementMax);
   core::Result<int> error = EAGAIN;
   for (unsigned asked = 0; error && *error == EAGAIN && asked < kAskedMax; ++asked) {
     const auto* header = reinterpret_cast<const nlmsghdr*>(request.data());
     if (mnl_socket_sendto(socket->get(), header, header->nlmsg_len) < 0)
-      return core::system_error(kThing, describe_errno(errno));
+      return core::system_error(kAskedThing, describe_errno(errno));
     error = acknowledged(*socket);
   }
   return error;
@@ -62,7 +62,7 @@ core::Result<bool> succeeds(const Buffer& request) {
   const auto error = ask(request);
   if (!error) return tl::unexpected(error.error());
   if (*error == EPERM)
-    return core::system_error(kThing, "permission denied",
+    return core::system_error(kAskedThing, "permission denied",
                               "run as root or with CAP_NET_ADMIN in this network namespace");
   return *error == 0;
 }

@@ -19,7 +19,9 @@ port() {  # NAME: the device of that virtio-serial port
 bash "$1" </dev/null >"$(port output)" 2>&1
 echo $? >/run/exit
 printf '%s (%s)\n' "$(uname -v | grep -oE '[0-9]+\.[0-9]+\.[0-9]+-[0-9]+' || uname -r)" "$(uname -r)" >/run/version
-cd /run && tar -cf - exit version $([[ ! -f results.xml ]] || echo results.xml) >"$(port results)"
+left=(exit version)
+[[ ! -f /run/results.xml ]] || left+=(results.xml)
+tar -C /run -cf - "${left[@]}" >"$(port results)"
 sync
 echo o >/proc/sysrq-trigger
 sleep 60

@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first process of the machine that run.sh makes, in its initramfs. This host's files, read-only and under a layer
 # of memory, become the machine's own; guest.sh goes on in them.
 busybox=/bin/busybox

@@ -7,13 +7,14 @@ cd "$here/../.."
 usage() {
   cat <<'TEXT'
 usage: tests/kernels/run.sh [--kernel PACKAGE|FOLDER] [--only NAME]... [--clock virtual|real] [--minutes N]
-                            [--command COMMAND | PYTEST ARGUMENT...]
+                            [--all] [--command COMMAND | PYTEST ARGUMENT...]
 
   --kernel PACKAGE|FOLDER  a package of Debian's, fetched and unpacked, never installed (default linux-image-cloud-amd64),
                            or a folder with boot/vmlinuz-* and lib/modules/*
   --only NAME              only tests/netns/test_NAME.py; may be repeated
   --clock virtual|real     what time is in the machine where its processor is emulated: by instructions executed
                            (default; one processor, no test is ever too slow), or the wall's (two processors)
+  --all                    every case of every test (hours where the processor is emulated), else one of each test
   --minutes N              the whole run ends after that (default 90)
   --command COMMAND        runs this there, by bash in this folder, in place of the tests; the exit code is its own
 
@@ -24,7 +25,7 @@ TEXT
 
 die() { echo "kernels/run.sh: $*" >&2; exit "${2:-1}"; }
 
-kernel=linux-image-cloud-amd64 minutes=90 clock=virtual command='' only=() arguments=()
+kernel=linux-image-cloud-amd64 minutes=90 clock=virtual command='' all='' tests_named='' only=() arguments=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --kernel) kernel=${2:?--kernel needs a package or a folder}; shift ;;
@@ -34,9 +35,12 @@ while [[ $# -gt 0 ]]; do
       shift ;;
     --clock) [[ ${2:-} == virtual || ${2:-} == real ]] || die "--clock is virtual or real" 2; clock=$2; shift ;;
     --minutes) [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "--minutes needs a whole number" 2; minutes=$2; shift ;;
+    --all) all=1 ;;
     --command) command=${2:?--command needs a command}; shift ;;
     -h | --help) usage; exit 0 ;;
-    *) arguments+=("$1") ;;
+    *)
+      [[ ! -e ${1%%::*} ]] || tests_named=1
+      arguments+=("$1") ;;
   esac
   shift
 done
@@ -71,8 +75,10 @@ trap 'exit 130' INT TERM HUP
 
 fetch() {  # PACKAGE; prints the folder that holds it
   local package=$1 image folder
-  image=$(apt-cache depends --important "$package" 2>/dev/null | awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }')
-  image=${image:-$package}  # a package that only depends on the current one
+  # A package without a number in its name only depends on the current one.
+  image=$(apt-cache depends --important "$package" 2>/dev/null |
+          awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }')
+  image=${image:-$package}
   folder=$(apt-cache show --no-all-versions "$image" 2>/dev/null | awk '$1 == "Version:" { print $2; exit }')
   [[ -n $folder ]] || die "apt knows no package $package; run apt-get update, or name another with --kernel"
   folder=$work/cache/${image}_${folder//:/%3a}
@@ -127,12 +133,13 @@ done < <(first_modules)
 
 {
   printf 'cd %q\nexport NFSTEER_BIN=%q NFSTEER_KERNEL_GUEST=1 PYTHONDONTWRITEBYTECODE=1\n' "$PWD" "$NFSTEER_BIN"
+  printf 'export PYTHONPATH=%q NFSTEER_KERNEL_ALL=%q\n' "$here" "$all"
   printf '[[ -z %q ]] || export NFSTEER_TEST_SEED=%q\n' "${NFSTEER_TEST_SEED:-}" "${NFSTEER_TEST_SEED:-}"
   if [[ -n $command ]]; then
     printf '%s\n' "$command"
   else
-    [[ ${#only[@]} -gt 0 ]] || only=(tests/netns)
-    printf '/usr/bin/python3 -m pytest -p no:cacheprovider -ra --junitxml=/run/results.xml'
+    [[ ${#only[@]} -gt 0 || -n $tests_named ]] || only=(tests/netns)
+    printf '/usr/bin/python3 -m pytest -p no:cacheprovider -p selection -ra --junitxml=/run/results.xml'
     printf ' %q' "${arguments[@]}" "${only[@]}"
     printf '\n'
   fi
@@ -143,6 +150,9 @@ done < <(first_modules)
 emulated=yes
 # A host that only claims to have KVM, without the processor's help, is slower than emulation.
 if [[ -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo; then emulated=no; fi
+boot=()
+if [[ $emulated == yes ]]; then boot=(lpj=4000000); fi  # an emulated clock cannot be measured by an emulated processor
+# shellcheck disable=SC2054  # the commas are QEMU's
 if [[ $emulated == no ]]; then
   processor=(-accel kvm -cpu host -smp 2)
 elif [[ $clock == virtual ]]; then
@@ -157,12 +167,16 @@ children+=($!)
 for _ in {1..100}; do [[ ! -S $run/files ]] || break; sleep 0.1; done
 [[ -S $run/files ]] || { cat "$run/virtiofsd" >&2; die "virtiofsd shares nothing"; }
 
+# For init.sh, whose reader knows no quotes.
+words=("nfsteer.guest=$here/guest.sh" "nfsteer.command=$run/command" "nfsteer.modules=$modules")
+[[ "${words[*]}" != *[[:space:]]*[[:space:]]*[[:space:]]* ]] || die "a path without spaces is needed: $PWD, $folder"
+
 echo "Linux $version on $([[ $emulated == no ]] && echo KVM || echo "an emulated processor, $clock clock")"
 touch "$run/output" "$run/console"
 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 "${processor[@]}" \
   -m 3072 -object memory-backend-memfd,id=memory,size=3072M,share=on -numa node,memdev=memory \
   -kernel "${images[0]}" -initrd "$run/initramfs.cpio" \
-  -append "console=ttyS0 panic=-1 edd=off quiet lpj=4000000 mitigations=off nfsteer.guest=$here/guest.sh nfsteer.command=$run/command nfsteer.modules=$modules" \
+  -append "console=ttyS0 panic=-1 edd=off quiet mitigations=off ${boot[*]} ${words[*]}" \
   -chardev file,id=console,path="$run/console" -serial chardev:console \
   -chardev socket,id=files,path="$run/files" -device vhost-user-fs-pci,chardev=files,tag=host \
   -device virtio-serial-pci -chardev file,id=output,path="$run/output" -device virtserialport,chardev=output,name=output \
