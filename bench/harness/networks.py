@@ -8,8 +8,9 @@ whole prefixes that are local to their host (`ip route add local`), so that the 
 interfaces nor neighbour entries, and only the balancer's own work grows with it.
 """
 
-from support.hosts import contextlib
-import run
+import contextlib
+
+from support.hosts import run
 from support.servers import Nginx
 from support.topology import Topology, address, server_host
 
