@@ -139,7 +139,7 @@ done < <(first_modules)
     printf '%s\n' "$command"
   else
     [[ ${#only[@]} -gt 0 || -n $tests_named ]] || only=(tests/netns)
-    printf '/usr/bin/python3 -m pytest -p no:cacheprovider -p selection -ra --junitxml=/run/results.xml'
+    printf '/usr/bin/python3 -m pytest -p no:cacheprovider -p selection -ra -v --junitxml=/run/results.xml'
     printf ' %q' "${arguments[@]}" "${only[@]}"
     printf '\n'
   fi
@@ -188,10 +188,10 @@ tail -n +1 -f --pid="$machine" "$run/output" &
 children+=($!)
 follower=$!
 
-deadline=$((SECONDS + 60 * minutes))
+deadline=$((SECONDS + 60 * minutes)) ended=''
 while kill -0 "$machine" 2>/dev/null; do
   if [[ $SECONDS -ge $deadline ]]; then
-    echo "kernels/run.sh: not done after $minutes minutes" >&2
+    ended=1
     kill "$machine"
   fi
   sleep 0.3
@@ -201,7 +201,11 @@ wait "$follower" 2>/dev/null || true
 
 # ---- what came out
 
-cp "$run/results" "$work/last-results" 2>/dev/null || true
+if [[ -n $ended ]]; then
+  said() { grep -c " $1 " "$run/output" || true; }
+  [[ -n $command ]] || echo "$(said PASSED) passed, $(said FAILED) failed, $(said SKIPPED) skipped on Linux $version until then"
+  die "not done after $minutes minutes"
+fi
 [[ -s $run/results ]] || { tail -n 40 "$run/console" >&2; die "the machine ended without results (above: its console)"; }
 tar -xf "$run/results" -C "$run" exit version 2>/dev/null || { tail -n 40 "$run/console" >&2; die "no results"; }
 status=$(<"$run/exit") version=$(<"$run/version")
