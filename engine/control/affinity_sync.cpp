@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "plan/affinity.hpp"
+#include "tracking/start_thread.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -60,8 +61,16 @@ void AffinitySync::adopt(const core::Snapshot& snapshot) {
   }
   if (lists_.empty()) return;
   learn(takes_over ? core::AffinityTable::kDefaultEntries : kClientsMax);
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (!thread_.joinable()) start();  // again, should it have failed before
   changed_.notify_one();
+}
+
+void AffinitySync::start() {
+  auto thread = tracking::start_thread("affinity", [this] { run(); });
+  if (thread)
+    thread_ = *std::move(thread);
+  else
+    spdlog::warn("what clients the ladder has balanced is not learnt: {}", thread.error().line());
 }
 
 void AffinitySync::forget_others(const core::Snapshot& snapshot) {

@@ -54,6 +54,7 @@ class AffinitySync {
     std::uint32_t backend_slot = 0;
   };
 
+  void start();
   void run();
   void learn(std::size_t clients_max);
   std::size_t learn(const List& list);

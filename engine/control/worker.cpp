@@ -11,6 +11,7 @@
 #include "netlink/group_queue.hpp"
 #include "netlink/nfqueue_message.hpp"
 #include "netlink/pacing.hpp"
+#include "tracking/start_thread.hpp"
 
 namespace nfsteer::control {
 namespace {
@@ -41,7 +42,9 @@ core::Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options
         !bound)
       return tl::unexpected(bound.error());
   std::unique_ptr<Worker> worker(new Worker(options, published, std::move(*socket)));
-  worker->thread_ = std::thread([&self = *worker] { self.run(); });
+  auto thread = tracking::start_thread("workers", [&self = *worker] { self.run(); });
+  if (!thread) return tl::unexpected(thread.error());
+  worker->thread_ = *std::move(thread);
   return worker;
 }
 
@@ -69,6 +72,7 @@ void Worker::run() noexcept {
     if (pacing.should_wait()) std::this_thread::sleep_for(netlink::Pacing::kWait);
     ReceiveOutcome got = receive(arena_, true);
     if (got.kind != ReceiveOutcome::Kind::data) {
+      if (has_unanswered_) accept_unanswered();
       pacing.batch_done(0, netlink::Pacing::Clock::now());
       continue;
     }
@@ -87,6 +91,7 @@ void Worker::run() noexcept {
     } while (got.kind == ReceiveOutcome::Kind::data);
     if (packets > 0) counters_.count_batch(packets, nanoseconds_since(began));
     send();
+    if (has_unanswered_ && got.kind == ReceiveOutcome::Kind::empty) accept_unanswered();
     pacing.batch_done(packets, netlink::Pacing::Clock::now());
     published_.leave(index_);
   }
@@ -111,13 +116,15 @@ std::size_t Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_
       case netlink::MessageKind::packet:
         break;
       case netlink::MessageKind::error:
-        counters_[Event::verdict_errors].add();
+        if (message.sequence != netlink::QueueSocket::kAcceptUpToSequence)
+          counters_[Event::verdict_errors].add();
         continue;
       case netlink::MessageKind::overrun:
         counters_[Event::receive_overflows].add();
         continue;
       case netlink::MessageKind::malformed:
         counters_[Event::receive_errors].add();
+        has_unanswered_ = true;
         continue;
       default:
         continue;
@@ -126,8 +133,10 @@ std::size_t Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_
     if (batch_.full()) send();
     const netlink::QueuedPacket& packet = message.packet;
     counters_.interfaces.count(packet.indev);
-    switch (steering_.steer(snapshot, layout_.group_of(packet.queue),
-                            {packet.payload, packet.full_length, packet.checksum_not_ready}, now_s)) {
+    const QueueGroup group = layout_.group_of(packet.queue);
+    last_ids_[static_cast<std::size_t>(group)] = packet.id;
+    switch (steering_.steer(snapshot, group, {packet.payload, packet.full_length, packet.checksum_not_ready},
+                            now_s)) {
       case core::Verdict::accept:
         batch_.accept(packet.queue, packet.id);
         break;
@@ -145,7 +154,22 @@ std::size_t Worker::answer(const core::Snapshot& snapshot, std::span<std::uint8_
 void Worker::send() noexcept {
   if (batch_.empty()) return;
   counters_[Event::batches].add();
-  counters_[Event::verdict_errors].add(socket_.send(batch_).lost);
+  const std::size_t lost = socket_.send(batch_).lost;
+  if (lost == 0) return;
+  counters_[Event::verdict_errors].add(lost);
+  has_unanswered_ = true;
+}
+
+// Every packet that could be read has been answered, so whatever still waits will never be: it goes on
+// unchanged, and the ladder balances it. A packet of a message that could not be read may be newer than the
+// last one that could.
+void Worker::accept_unanswered() noexcept {
+  constexpr std::uint32_t kUnread = 1024;
+  has_unanswered_ = false;
+  for (const QueueGroup group : core::kQueueGroups)
+    if (!socket_.accept_up_to(layout_.queue(group, index_),
+                              last_ids_[static_cast<std::size_t>(group)] + kUnread))
+      has_unanswered_ = true;
 }
 
 }  // namespace nfsteer::control

@@ -3,6 +3,7 @@
 // that several packets gather (netlink/pacing.hpp).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -51,6 +52,7 @@ class Worker {
   std::size_t answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram,
                      std::uint32_t now_s) noexcept;
   void send() noexcept;
+  void accept_unanswered() noexcept;
 
   const unsigned index_;
   const core::QueueLayout layout_;
@@ -61,6 +63,11 @@ class Worker {
   core::Steering steering_;
   std::vector<std::uint8_t> arena_;  // the messages of one batch stay here until its verdicts are sent
   netlink::VerdictBatch batch_;
+  std::array<std::uint32_t, core::kQueueGroups.size()> last_ids_{};  // received, by group
+  // Packets wait for a verdict that was lost, or that came in a message which could not be read. Their
+  // connections would wait with them: Linux sends no SYN again whose first copy is still in a queue of its
+  // own host.
+  bool has_unanswered_ = false;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -17,6 +17,10 @@ namespace nfsteer::core {
 // constant as in Finagle's PeakEwma balancer.
 inline constexpr double kLatencyDecay_s = 10.0;
 
+// Conntrack's events take about as long to come, so what is shorter tells nothing of a backend: who measures
+// counts it as this long.
+inline constexpr double kLatencyMin_us = 250;
+
 class alignas(64) LiveBackend {
  public:
   // Open connections that conntrack knows of. TCP connections count until both ends have closed.

@@ -263,7 +263,8 @@ void Simulation::confirm(const OpenFlow& flow) {
 
 void Simulation::establish(const OpenFlow& flow, Nanoseconds now) {
   if (machines_[flow.server].failed) return;
-  fleet_.live(flow.server).add_latency(static_cast<double>(flow.rtt) / kMicrosecond, now);
+  const double latency_us = static_cast<double>(flow.rtt) / kMicrosecond;
+  fleet_.live(flow.server).add_latency(std::max(latency_us, core::kLatencyMin_us), now);
 }
 
 void Simulation::reach_server(std::uint32_t slot, Nanoseconds now) {

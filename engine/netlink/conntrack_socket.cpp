@@ -49,7 +49,9 @@ Result<ConntrackTable> ConntrackTable::open() {
   if (!handle) return tl::unexpected(handle.error());
   ConntrackTable table(*std::move(handle));
   const int fd = fd_of(table.socket_);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAnswerMax, sizeof kAnswerMax);
+  // Without it a lost answer would be waited for for ever.
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAnswerMax, sizeof kAnswerMax) != 0)
+    return tl::unexpected(failure(errno));
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kTableBuffer);
   return table;
 }

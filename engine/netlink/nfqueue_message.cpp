@@ -9,6 +9,7 @@
 
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 
@@ -101,6 +102,15 @@ std::size_t build_unbind(std::span<std::uint8_t> buffer, std::uint16_t queue, st
 std::size_t build_probe(std::span<std::uint8_t> buffer, std::uint32_t sequence) {
   nlmsghdr* header = start_config(buffer, 0, sequence);
   nfq_nlmsg_cfg_put_cmd(header, AF_INET, NFQNL_CFG_CMD_PF_BIND);
+  return header->nlmsg_len;
+}
+
+std::size_t build_accept_up_to(std::span<std::uint8_t> buffer, std::uint16_t queue, std::uint32_t id,
+                               std::uint32_t sequence) {
+  assert(buffer.size() >= kConfigBytesMax);
+  nlmsghdr* header = nfq_nlmsg_put(reinterpret_cast<char*>(buffer.data()), NFQNL_MSG_VERDICT_BATCH, queue);
+  header->nlmsg_seq = sequence;
+  nfq_nlmsg_verdict_put(header, static_cast<int>(id), NF_ACCEPT);
   return header->nlmsg_len;
 }
 

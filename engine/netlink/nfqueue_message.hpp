@@ -47,6 +47,11 @@ std::size_t build_unbind(std::span<std::uint8_t> buffer, std::uint16_t queue, st
 // answer with success.) Errors: EPERM (no CAP_NET_ADMIN), EINVAL (the kernel has no nfnetlink_queue).
 std::size_t build_probe(std::span<std::uint8_t> buffer, std::uint32_t sequence);
 
+// Accepts, unchanged, every packet of the queue whose id is not after `id` (ids wrap) and that has no verdict
+// yet. Not acknowledged. Errors: ENOENT (there is none).
+std::size_t build_accept_up_to(std::span<std::uint8_t> buffer, std::uint16_t queue, std::uint32_t id,
+                               std::uint32_t sequence);
+
 struct QueuedPacket {
   std::uint16_t queue = 0;
   std::uint8_t hook = 0;            // NF_INET_PRE_ROUTING and so on
@@ -67,7 +72,7 @@ struct QueuedPacket {
 enum class MessageKind : std::uint8_t {
   packet,     // `packet` is valid
   ack,        // the request `sequence` succeeded
-  error,      // the request `sequence` failed with `error`; verdicts have sequence 0
+  error,      // the request `sequence` failed with `error`; verdicts of a batch have sequence 0
   overrun,    // NLMSG_OVERRUN: messages were lost
   other,      // of no concern: NLMSG_NOOP, other subsystems
   malformed,  // not what the kernel sends; when its framing is broken, it is the datagram's last

@@ -119,7 +119,10 @@ Result<void> QueueSocket::configure(const SocketOptions& options) {
   set_netlink_option(socket_.get(), NETLINK_CAP_ACK);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.receive_timeout);
   const timeval timeout{seconds.count(), (options.receive_timeout - seconds).count()};
-  setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  // Without it a worker would not see that it is to end.
+  if (setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0) {
+    return system_error("NFQUEUE", "cannot set a time limit for receiving: " + describe_errno(errno));
+  }
 
   set_buffer(fd_, SO_RCVBUFFORCE, SO_RCVBUF, options.receive_bytes);
   receive_bytes_ = buffer_size(fd_, SO_RCVBUF);
@@ -204,6 +207,12 @@ Result<void> QueueSocket::unbind(std::uint16_t queue) {
 ReceiveOutcome QueueSocket::receive(std::span<std::uint8_t> buffer, bool wait) noexcept {
   assert(buffer.size() >= kReceiveBytesMax);
   return receive_datagram(fd_, buffer, wait);
+}
+
+bool QueueSocket::accept_up_to(std::uint16_t queue, std::uint32_t id) noexcept {
+  std::array<std::uint8_t, kConfigBytesMax> message{};
+  iovec part{message.data(), build_accept_up_to(message, queue, id, kAcceptUpToSequence)};
+  return send_parts(fd_, {&part, 1}) == 0;
 }
 
 SendOutcome QueueSocket::send(VerdictBatch& batch) noexcept {

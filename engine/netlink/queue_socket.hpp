@@ -55,7 +55,7 @@ struct SocketOptions {
 
 struct SendOutcome {
   std::size_t sent = 0;  // verdicts that reached the kernel; what it thinks of them comes by receive()
-  std::size_t lost = 0;  // verdicts it would not take even one by one: their packets wait until the unbind
+  std::size_t lost = 0;  // verdicts it would not take even one by one: their packets wait
   int error = 0;         // errno of the last failed attempt
 };
 
@@ -73,6 +73,12 @@ class QueueSocket {
 
   // One datagram into `buffer`, at least kReceiveBytesMax long. With `wait`, waits for receive_timeout.
   ReceiveOutcome receive(std::span<std::uint8_t> buffer, bool wait) noexcept;
+
+  // Accepts unchanged what has no verdict yet, up to the packet `id` and including it: packets whose verdicts
+  // were lost. False: the kernel did not take the message. Of its answers, errors have sequence
+  // kAcceptUpToSequence.
+  bool accept_up_to(std::uint16_t queue, std::uint32_t id) noexcept;
+  static constexpr std::uint32_t kAcceptUpToSequence = 0xffffffff;
 
   // One sendmsg; smaller ones should the kernel find it too large or lack memory. The batch is empty
   // afterwards.

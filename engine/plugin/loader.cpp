@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -20,16 +23,26 @@ constexpr std::string_view kPythonSuffix = ".py:";
 constexpr const char* kFileOption = "file";
 constexpr const char* kClassOption = "class";
 
+// Where it lies from the program on: installed, and in a build tree. No path of the machine that built it is
+// in the program, which may have any prefix.
+constexpr std::string_view kInstalledHost = "../lib/nfsteer/nfsteer-python.so";
+constexpr std::string_view kBuiltHost = "../bindings/python/nfsteer-python.so";
+
 core::Result<std::string> python_host(const std::string& name) {
+  std::error_code unknown;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
+  const auto beside_program = [&folder](std::string_view place) {
+    return (folder / place).lexically_normal().string();
+  };
   const char* given = std::getenv("NFSTEER_PYTHON_HOST");
-  const std::array<std::string, 3> places{given == nullptr ? "" : given, NFSTEER_PYTHON_HOST_INSTALLED,
-                                          NFSTEER_PYTHON_HOST_BUILT};
+  const std::array<std::string, 3> places{given == nullptr ? "" : given, beside_program(kInstalledHost),
+                                          beside_program(kBuiltHost)};
   for (const std::string& place : places)
     if (!place.empty() && access(place.c_str(), R_OK) == 0) return place;
   return core::usage_error(
       name,
       fmt::format("policies in Python need nfsteer-python.so; it is neither {} nor {}", places[1], places[2]),
-      "build the target nfsteer-python and install it, or name it in NFSTEER_PYTHON_HOST");
+      "install the package python3-nfsteer, or name the file in NFSTEER_PYTHON_HOST");
 }
 
 }  // namespace

@@ -35,12 +35,9 @@ BackendIndex::Place find(const BackendIndex& index, const Connection& connection
   return index.find(connection.original, backend_of(connection));
 }
 
-// What is shorter than events take to come tells nothing.
-constexpr std::chrono::microseconds kLatencyMin{250};
-
 void count_latency(ConnectionCounters& counters, Time::duration measured, Time now) {
-  const Time::duration latency = std::max<Time::duration>(measured, kLatencyMin);
-  counters.live.add_latency(std::chrono::duration<double, std::micro>(latency).count(),
+  const double latency_us = std::chrono::duration<double, std::micro>(measured).count();
+  counters.live.add_latency(std::max(latency_us, core::kLatencyMin_us),
                             static_cast<std::uint64_t>(now.time_since_epoch() / std::chrono::nanoseconds(1)));
 }
 

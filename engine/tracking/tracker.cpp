@@ -10,6 +10,7 @@
 #include "netlink/conntrack_socket.hpp"
 #include "netlink/kernel_probe.hpp"
 #include "tracking/conntrack_use.hpp"
+#include "tracking/start_thread.hpp"
 
 namespace nfsteer::tracking {
 namespace {
@@ -60,7 +61,9 @@ core::Result<std::unique_ptr<Tracker>> Tracker::start(std::shared_ptr<const Snap
   std::unique_ptr<Tracker> tracker(new Tracker(lookup, *std::move(events), *std::move(wake)));
   if (auto read = tracker->follower_.read_table(std::chrono::steady_clock::now()); !read)
     return tl::unexpected(read.error());
-  tracker->thread_ = std::thread([&self = *tracker] { self.run(); });
+  auto thread = start_thread("conntrack", [&self = *tracker] { self.run(); });
+  if (!thread) return tl::unexpected(thread.error());
+  tracker->thread_ = *std::move(thread);
   return tracker;
 }
 

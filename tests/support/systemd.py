@@ -26,6 +26,8 @@ mount -t sysfs sysfs sys
 mkdir -p sys/fs/cgroup
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 for each in run tmp dev; do mount -t tmpfs tmpfs $each; done
+mkdir run/changes
+mount --bind "$1/upper" run/changes
 for each in null zero full random urandom tty; do touch dev/$each; mount --bind /dev/$each dev/$each; done
 mkdir dev/shm dev/pts dev/mqueue
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
@@ -107,6 +109,11 @@ class SystemdMachine:
 
     def run(self, *command, check=True):
         return run("nsenter", "-t", self._init, "-a", "--", *command, check=check)
+
+    def changes(self):
+        """Paths that are not as on this machine, without the leading "/": what has come, is changed, or has gone."""
+        found = self.run("find", "/run/changes", "-mindepth", "1", "-printf", "%P\\n").stdout
+        return set(found.splitlines())
 
     def ctl(self, *words):
         """systemctl; the exit code and what it says."""

@@ -116,6 +116,33 @@ TEST(QueueTraffic, AcceptsWithANewPayloadAcceptsAndDrops) {
       {});
 }
 
+TEST(QueueTraffic, AcceptUpToLetsGoWhatHasNoVerdictAndNothingLater) {
+  with_traffic(
+      [](QueueSocket& socket, QueuedLoopback& traffic) {
+        for (const char* text : {"first", "second", "third"})
+          traffic.send(text);
+        ASSERT_TRUE(socket.accept_up_to(0, 2));  // the kernel counts ids from 1
+        EXPECT_THAT(traffic.arrived(), testing::ElementsAre("first", "second"));
+        EXPECT_EQ(read_queue_stats()->at(0).waiting, 1U);
+        ASSERT_TRUE(socket.accept_up_to(0, 1000));
+        EXPECT_THAT(traffic.arrived(), testing::ElementsAre("third"));
+
+        ASSERT_TRUE(socket.accept_up_to(0, 1000));  // nothing waits: an error, told apart from a verdict's
+        std::vector<std::uint8_t> buffer(kReceiveBytesMax);
+        Message message;
+        do {
+          const ReceiveOutcome got = socket.receive(buffer, true);
+          ASSERT_EQ(got.kind, ReceiveOutcome::Kind::data);
+          MessageReader messages{std::span(buffer).first(got.bytes)};
+          ASSERT_TRUE(messages.next(message));
+        } while (message.kind == MessageKind::packet);
+        EXPECT_EQ(message.kind, MessageKind::error);
+        EXPECT_EQ(message.error, ENOENT);
+        EXPECT_EQ(message.sequence, QueueSocket::kAcceptUpToSequence);
+      },
+      {});
+}
+
 TEST(QueueTraffic, WhatArrivesDuringABindIsAccepted) {
   with_traffic(
       [](QueueSocket& socket, QueuedLoopback& traffic) {

@@ -1,0 +1,56 @@
+# Runs at each build, as cmake -P: writes which version the sources in SOURCE are to OUTPUT/version.cpp, for the
+# program, and OUTPUT/version.cmake, for packages. PROJECT is the project's version. A file that would stay the same is not
+# touched, so that a build after a commit compiles one file and links.
+#
+#   0.1.0                                      the commit that is tagged v0.1.0, or sources without a checkout
+#   0.1.0+git20261125011543.cec96cab           another commit: when it was made (UTC), and its name
+#   0.1.0+git20261125011543.cec96cab.modified  with changes that are not committed
+#
+# The date comes first because dpkg compares such texts from left to right: a later commit is a later version.
+# NFSTEER_EPOCH is what files of packages are dated: SOURCE_DATE_EPOCH of the environment, else the commit's time.
+cmake_minimum_required(VERSION 3.25)
+
+# git's answer in `variable`, empty if it has none. A checkout, which may be somebody else's (sudo), is only read here.
+function(ask_git variable)
+  execute_process(COMMAND git --no-optional-locks -c safe.directory=* -C ${SOURCE} ${ARGN} OUTPUT_VARIABLE answer ERROR_QUIET
+                  RESULT_VARIABLE failed OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(failed)
+    set(answer "")
+  endif()
+  set(${variable} "${answer}" PARENT_SCOPE)
+endfunction()
+
+set(version ${PROJECT})
+set(epoch "$ENV{SOURCE_DATE_EPOCH}")
+ask_git(top rev-parse --show-toplevel)
+file(REAL_PATH ${SOURCE} source)
+if(top STREQUAL source)  # not some checkout around a copy of the sources
+  set(ENV{TZ} UTC)
+  ask_git(commit show -s --abbrev=8 --date=format-local:%Y%m%d%H%M%S --format=%cd.%h HEAD)
+  ask_git(time show -s --format=%ct HEAD)
+  ask_git(tags tag --points-at HEAD)
+  ask_git(changes status --porcelain --untracked-files=no)
+  if(NOT tags MATCHES "(^|\n)v${PROJECT}(\n|$)" OR changes)
+    string(APPEND version "+git${commit}")
+  endif()
+  if(changes)
+    string(APPEND version ".modified")
+  endif()
+  if(epoch STREQUAL "")
+    set(epoch ${time})
+  endif()
+endif()
+
+file(CONFIGURE OUTPUT ${OUTPUT}/version.cpp @ONLY CONTENT
+"#include \"control/version.hpp\"
+
+namespace nfsteer::control {
+
+constinit const std::string_view kVersion = \"@version@\";
+
+}  // namespace nfsteer::control
+")
+file(CONFIGURE OUTPUT ${OUTPUT}/version.cmake @ONLY CONTENT
+"set(NFSTEER_VERSION \"@version@\")
+set(NFSTEER_EPOCH \"@epoch@\")
+")
