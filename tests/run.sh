@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-stages_all=(unit netns demo bench fuzz sanitizers docker)
+stages_all=(unit netns kernel demo bench fuzz sanitizers docker)
 stages_more=(valgrind)
 
 usage() {
@@ -14,6 +14,8 @@ usage: tests/run.sh [--quick] [--only STAGE]... [--thorough] [-k FILTER] [--fuzz
   --only STAGE      this stage; may be repeated:
                       unit         format, build with g++, unit tests, tests of the Python module
                       netns        real traffic in network namespaces
+                      kernel       boots Debian's own kernel in a virtual machine and asks it for what the engine needs;
+                                   tests/kernels/run.sh runs the namespace tests on it
                       demo         docker/demo.sh with network namespaces
                       bench        bench/run.sh for some seconds: the shape of its results, not the speed
                       fuzz         build with clang, each fuzz target for some seconds
@@ -203,9 +205,10 @@ export -f fuzz_one
 echo "== packages"
 docker/install.sh build package client server hosts test bench
 if wanted docker; then docker/install.sh docker; fi
+if wanted kernel && [[ $(uname -m) == x86_64 ]]; then docker/install.sh kernels; fi
 
 release=no
-if wanted unit || wanted netns || wanted demo || wanted bench || wanted valgrind; then
+if wanted unit || wanted netns || wanted kernel || wanted demo || wanted bench || wanted valgrind; then
   echo "== build with g++"
   build release -DNFSTEER_TESTS=ON -DNFSTEER_BENCH=ON -- all && release=yes
 fi
@@ -231,6 +234,17 @@ if wanted netns; then
     namespace_tests netns "$PWD/build/release/engine/nfsteer"
   else
     skip "namespace tests" "the build failed"
+  fi
+fi
+if wanted kernel; then
+  echo "== Debian's kernel"
+  if [[ $(uname -m) != x86_64 ]]; then
+    skip "Debian's kernel" "tests/kernels/run.sh makes an x86-64 machine; this host is $(uname -m)"
+  elif [[ $release == yes ]]; then
+    # shellcheck disable=SC2016  # the inner shell's
+    check "probe on Debian's kernel" 300 tests/kernels/run.sh --clock real --minutes 4 --command '"$NFSTEER_BIN" probe' || true
+  else
+    skip "Debian's kernel" "the build failed"
   fi
 fi
 if wanted demo; then

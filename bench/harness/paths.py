@@ -152,10 +152,11 @@ class NftJhash(_NftMap):
 
 class Ipvs(Path):
     def set_up(self):
-        if not pathlib.Path("/proc/net/ip_vs").exists():
-            raise Unavailable("this kernel has no IPVS")
         if not shutil.which("ipvsadm"):
             raise Unavailable("ipvsadm is not installed")
+        self.host.run("ipvsadm", "-L", "-n", check=False)  # loads the module, where it is one
+        if not pathlib.Path("/proc/net/ip_vs").exists():
+            raise Unavailable("this kernel has no IPVS")
         if self.task.services > 1:
             raise Unavailable("is measured with one service")
         flag = {"tcp": "-t", "udp": "-u"}[self.task.protocol]

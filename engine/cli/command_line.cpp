@@ -101,6 +101,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_explain(app, action);
   add_record(app, action);
   add_rules_commands(app, action);
+  add_probe(app, action);
   add_top(app, action);
   add_simulate(app, action);
   add_manual_commands(app, action);

@@ -45,6 +45,7 @@ void add_explain(CLI::App& app, Action& action);          // what becomes of a c
 void add_record(CLI::App& app, Action& action);           // live flows into a file
 void add_top(CLI::App& app, Action& action);              // a live view of a running engine
 void add_rules_commands(CLI::App& app, Action& action);   // rules, check, cleanup
+void add_probe(CLI::App& app, Action& action);            // what the kernel offers
 void add_simulate(CLI::App& app, Action& action);         // policies in virtual time
 void add_manual_commands(CLI::App& app, Action& action);  // man, completion
 

@@ -16,6 +16,7 @@
 #include "control/engine.hpp"
 #include "control/stale_flows.hpp"
 #include "iptc/features.hpp"
+#include "iptc/load_tables.hpp"
 #include "plan/plan.hpp"
 
 namespace nfsteer::control {
@@ -60,6 +61,7 @@ core::Result<bool> can_spread_by_port(const std::vector<Service>& services) {
   for (const core::Family family : {core::Family::ipv4, core::Family::ipv6}) {
     if (std::ranges::none_of(services, [&](const Service& each) { return each.vip.family() == family; }))
       continue;
+    rules::load_tables(family);
     auto spread = rules::can_spread_by_port(family);
     if (!spread || !*spread) return spread;
   }

@@ -26,6 +26,8 @@ core::Failure failure(int error) {
     return core::system_error(kThing, "permission denied",
                               "run as root or with CAP_NET_ADMIN in this network namespace");
   if (error == EAGAIN) return core::system_error(kThing, "the kernel does not answer");
+  // Of a subsystem that is missing (nfnetlink_rcv_msg); what we send is well-formed.
+  if (error == EINVAL) return core::system_error(kThing, "this kernel does not tell of connections", kMend);
   return core::system_error(kThing, describe_errno(error));
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "netlink/conntrack_socket.hpp"
+#include "netlink/kernel_probe.hpp"
 #include "tracking/conntrack_use.hpp"
 #include "tracking/start_thread.hpp"
 
@@ -29,6 +30,11 @@ int milliseconds_until(std::optional<Time> due) {
 
 // That they are missing shows in no error of the socket.
 core::Result<void> require_events() {
+  const auto table = netlink::has_connection_table();
+  if (!table) return tl::unexpected(table.error());
+  if (!*table)
+    return core::system_error("conntrack", "this kernel does not tell of connections",
+                              "load nf_conntrack_netlink or use a kernel with CONFIG_NF_CT_NETLINK");
   if (conntrack_use().entries_max == 0)
     return {};  // /proc is not readable, or conntrack comes with the socket
   switch (conntrack_events_setting()) {
