@@ -14,10 +14,11 @@ import time
 
 import pytest
 
+from support.continuous import UdpFlows
 from support.engine import MODES, ROOT, service
 from support.poll import wait_until
 from support.soak import Clock, Footprint, PacketsInAndOut
-from support.traffic import HttpConnection, Load, Transfer, WrongAnswer, udp_flow
+from support.traffic import HttpConnection, Load, Transfer
 
 SECONDS = float(os.environ.get("NFSTEER_SOAK_SECONDS", "30"))
 CONNLOAD = pathlib.Path(os.environ.get("NFSTEER_TOOLS", ROOT / "build/release/bench/tools")) / "connload"
@@ -59,37 +60,6 @@ class FullRate(threading.Thread):
     def stop(self):
         self._over.set()
         self.join(SLICE_SECONDS + 10)
-        return self
-
-
-class UdpFlows:
-    """Datagrams of flows that stay: each is answered, and by the server that answered the flow's first one."""
-
-    def __init__(self, host, vip, random):
-        self.answers, self.failures = 0, []
-        self._over = threading.Event()
-        self._task = host.spawn(self._main, vip, random)
-
-    def _main(self, vip, random):
-        flows = [udp_flow(vip) for _ in range(UDP_FLOWS)]
-        names = {}
-        while not self._over.is_set():
-            flow = random.choice(flows)
-            data = random.randbytes(random.randrange(1, 1200))
-            try:
-                flow.send(data)
-                name, _, echo = flow.recv(65536).partition(b" ")
-                if echo != data or names.setdefault(flow, name) != name:
-                    raise WrongAnswer(f"{name}, first {names[flow]}, echo right: {echo == data}")
-                self.answers += 1
-            except (OSError, WrongAnswer) as error:
-                self.failures.append(repr(error))
-        for flow in flows:
-            flow.close()
-
-    def stop(self):
-        self._over.set()
-        self._task.result(30)
         return self
 
 
@@ -234,7 +204,7 @@ def test_a_soak_loses_nothing_and_nothing_grows(lab):
     footprint = Footprint(engine.pid)
     rate = FullRate(top.client, top.vip[4])
     long_lived = Load(top.client, top.vip[4], keep_alive=True, pause=0.01)
-    udp = UdpFlows(top.client, top.vip[4], lab.random)
+    udp = UdpFlows(top.client, top.vip[4], flows=UDP_FLOWS, datagrams=1000, pause=0)
     downloads = Downloads(top.client, top.vip[4])
     churn.run(clock)
     for each in (footprint, downloads, udp, long_lived, rate):
@@ -247,7 +217,7 @@ def test_a_soak_loses_nothing_and_nothing_grows(lab):
         before, counts = counts, PacketsInAndOut(engine)
         return before and before.queued == counts.queued
     wait_until(quiet, "no packet on its way", 10, 0.3)
-    print(f"{SECONDS:g} s: {rate.done} HTTP connections, {long_lived.done} requests on kept ones, {udp.answers} "
+    print(f"{SECONDS:g} s: {rate.done} HTTP connections, {long_lived.done} requests on kept ones, {udp.done} "
           f"datagrams, {downloads.done} downloads of 32 MiB; {sum(churn.done.values())} changes: {dict(churn.done)}; "
           f"{counts.queued} packets queued, {counts.engine}; memory {footprint.memory[-1] / 1e6:.1f} MB, "
           f"{footprint.memory_grown / 1e6:+.2f} MB, {footprint.descriptors[-1]} descriptors")
@@ -255,7 +225,7 @@ def test_a_soak_loses_nothing_and_nothing_grows(lab):
     long_lived.assert_flawless("kept connections")
     assert not udp.failures, udp.failures[:5]
     assert not downloads.failures, downloads.failures[:5]
-    assert downloads.done and udp.answers and (rate.done or SECONDS < SLICE_SECONDS)
+    assert downloads.done and udp.done and (rate.done or SECONDS < SLICE_SECONDS)
     counts.assert_one_verdict_each()
     assert_no_drift(engine, top)
     footprint.assert_flat(MEMORY_BYTES)
