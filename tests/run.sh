@@ -180,7 +180,9 @@ unit_tests() {  # preset [label]
 }
 
 namespace_tests() {  # name engine pytest-arguments
+  # They mostly wait, so two processes of them take little more time than half.
   suite "$1" 1500 env NFSTEER_BIN="$2" "${fixed_addresses[@]}" "$python" -m pytest -p no:cacheprovider -ra \
+    -n 2 --dist loadfile \
     --junitxml="$results/$1.xml" ${filter:+-k "$filter"} "${@:3}" tests/netns
 }
 

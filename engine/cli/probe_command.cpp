@@ -12,8 +12,8 @@
 #include <fmt/format.h>
 
 #include "cli/command_line.hpp"
+#include "confine/privileges.hpp"
 #include "probe/kernel.hpp"
-#include "process/privileges.hpp"
 
 namespace nfsteer::cli {
 namespace {
@@ -70,7 +70,7 @@ json::object json_of(const probe::Kernel& kernel) {
 }
 
 core::Result<void> probe_kernel(bool as_json) {
-  if (auto privileged = process::check_privileges(); !privileged) return privileged;
+  if (auto privileged = confine::check_privileges(); !privileged) return privileged;
   const auto kernel = probe::ask_kernel();
   if (!kernel) return tl::unexpected(kernel.error());
   std::cout << (as_json ? json::serialize(json_of(*kernel)) + '\n' : text_of(*kernel)) << std::flush;
