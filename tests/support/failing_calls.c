@@ -126,7 +126,6 @@ int socket(int domain, int type, int protocol) {
 CALL(CALL_BIND, bind, int, -1, fd, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
 CALL(CALL_CONNECT, connect, int, -1, fd, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
 CALL(CALL_LISTEN, listen, int, -1, fd, (int fd, int backlog), (fd, backlog))
-CALL(CALL_ACCEPT, accept, int, -1, fd, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size))
 CALL(CALL_SETSOCKOPT, setsockopt, int, -1, fd, (int fd, int level, int name, const void *value, socklen_t size),
      (fd, level, name, value, size))
 CALL(CALL_GETSOCKOPT, getsockopt, int, -1, fd, (int fd, int level, int name, void *value, socklen_t *size),
@@ -157,6 +156,20 @@ CALL(CALL_PIPE2, pipe2, int, -1, -1, (int pair[2], int flags), (pair, flags))
 CALL(CALL_MEMFD_CREATE, memfd_create, int, -1, -1, (const char *name, unsigned flags), (name, flags))
 CALL(CALL_FOPEN, fopen, FILE *, NULL, -1, (const char *restrict path, const char *restrict mode), (path, mode))
 
+/* The descriptor may have been another socket's before. */
+static int of_no_family(int fd) {
+  if (fd >= 0 && fd < DESCRIPTORS) families[fd] = FAMILY_ANY;
+  return fd;
+}
+
+int accept(int fd, struct sockaddr *address, socklen_t *size) {
+  static int (*made)(int, struct sockaddr *, socklen_t *);
+  if (made == NULL) made = (int (*)(int, struct sockaddr *, socklen_t *))real("accept");
+  const int what = verdict(CALL_ACCEPT, fd);
+  FAIL_AS(what, -1)
+  return of_no_family(made(fd, address, size));
+}
+
 int open(const char *path, int flags, ...) {
   static int (*made)(const char *, int, ...);
   if (made == NULL) made = (int (*)(const char *, int, ...))real("open");
@@ -166,9 +179,7 @@ int open(const char *path, int flags, ...) {
   va_end(more);
   const int what = verdict(CALL_OPEN, -1);
   FAIL_AS(what, -1)
-  const int fd = made(path, flags, mode);
-  if (fd >= 0 && fd < DESCRIPTORS) families[fd] = 0;
-  return fd;
+  return of_no_family(made(path, flags, mode));
 }
 
 /* Its error is its result. */
