@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -22,6 +23,14 @@ namespace nfsteer::confine {
 namespace {
 
 constexpr std::size_t kStackSize = std::size_t{64} * 1024;
+
+// ThreadSanitizer takes a new process in the same memory for a thread of this one that ends nowhere, and sees
+// no synchronization from then on: there, the memory is copied.
+#if defined(__SANITIZE_THREAD__)
+constexpr int kSharesMemory = 0;
+#else
+constexpr int kSharesMemory = CLONE_VM;
+#endif
 constexpr int kDescriptors = Program::kGivenMax + 1;
 
 struct Launch {
@@ -36,7 +45,7 @@ struct Launch {
   std::size_t group_count = 0;
   pid_t parent = 0;                       // whose end is to be its end
   std::array<int, kDescriptors> given{};  // by number in the new process; -1: none
-  int error = 0;                          // errno, where the program could not be run
+  int* error = nullptr;                   // errno, where the program could not be run; in shared memory
 };
 
 bool has_capabilities(std::uint32_t wanted) {
@@ -107,7 +116,7 @@ NFSTEER_IN_CHILD int run(void* argument) {
   reset_signals();
   if (detach(launch) && drop_privileges(launch) && has_parent(launch))
     execve(launch.path, launch.arguments, launch.environment);
-  launch.error = errno;
+  *launch.error = errno;
   return 127;
 }
 
@@ -117,6 +126,17 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     result.push_back(const_cast<char*>(text.c_str()));  // execve(2) changes nothing
   result.push_back(nullptr);
   return result;
+}
+
+struct Unmap {
+  void operator()(int* number) const { munmap(number, sizeof *number); }
+};
+using SharedNumber = std::unique_ptr<int, Unmap>;
+
+// Null, with errno: no memory.
+SharedNumber shared_number() {
+  void* const at = mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return SharedNumber(at == MAP_FAILED ? nullptr : static_cast<int*>(at));
 }
 
 // No signal may run a handler of ours in the new process.
@@ -155,6 +175,9 @@ tl::expected<Launched, int> launch(const Program& program, const LaunchOptions& 
   choose_user(launch, program, options);
   launch.parent = options.as_sibling ? getppid() : getpid();
   launch.given.fill(-1);
+  const SharedNumber not_run = shared_number();
+  if (!not_run) return tl::unexpected(errno);
+  launch.error = not_run.get();
   // Above all numbers that they become, so that none of them is overwritten before it is used.
   std::vector<Descriptor> moved;
   for (const Program::Given& each : program.given) {
@@ -169,12 +192,12 @@ tl::expected<Launched, int> launch(const Program& program, const LaunchOptions& 
   int error = 0;
   {
     const SignalsBlocked blocked;
-    pid =
-        clone(run, stack.get() + kStackSize, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | parent, &launch, &pidfd);
+    pid = clone(run, stack.get() + kStackSize, kSharesMemory | CLONE_VFORK | CLONE_PIDFD | parent, &launch,
+                &pidfd);
     error = errno;
   }
   if (pid < 0) return tl::unexpected(error);
-  return Launched{pid, Descriptor(pidfd), launch.error};
+  return Launched{pid, Descriptor(pidfd), *not_run};
 }
 
 }  // namespace nfsteer::confine

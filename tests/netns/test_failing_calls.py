@@ -5,7 +5,6 @@ stop. It says so or goes on; no connection is lost and no rule of others.
 """
 
 import errno
-import os
 import re
 import socket
 import time
@@ -15,10 +14,10 @@ import pytest
 from support import tables
 from support.engine import nfsteer, service
 from support.failing_calls import SHORT, FailingCalls
+from support.faults import rounds
 from support.poll import wait_until
 from support.traffic import Load, http_names
 
-ROUNDS = int(os.environ.get("NFSTEER_FAULT_ROUNDS", "15"))  # 0: each call of a start, one after the other
 NETLINK = socket.AF_NETLINK
 ERRORS = {
     "socket": (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.EAFNOSUPPORT),
@@ -65,7 +64,7 @@ def started(engine):
     return engine.running()
 
 
-@pytest.mark.time_limit(300)
+@pytest.mark.time_limit(60 + 2 * rounds(15))
 def test_any_call_that_fails_at_the_start_is_an_error_or_harmless(lab, calls):
     top = lab.topology()
     engine = web(lab, top, calls, start=False)
@@ -80,7 +79,7 @@ def test_any_call_that_fails_at_the_start_is_an_error_or_harmless(lab, calls):
     nfsteer(top.client, "cleanup")
     before = tables.save(top.client, counters=False)
 
-    chosen = places if ROUNDS == 0 else lab.random.sample(places, ROUNDS)
+    chosen = lab.random.sample(places, min(rounds(15), len(places)))  # with more rounds than that each of them
     outcomes = {"started": 0, "refused": 0}
     for call, number in chosen:
         error = lab.random.choice(ERRORS[call])
@@ -159,13 +158,14 @@ CHANGING = {"getsockopt": socket.AF_INET, "setsockopt": socket.AF_INET, "socket"
             "sendmsg": NETLINK, "recv": NETLINK, "recvmsg": NETLINK}
 
 
+@pytest.mark.time_limit(60 + 2 * rounds(60))
 def test_a_change_whose_calls_fail_is_made_whole_or_refused(lab, calls):
     top = lab.topology()
     engine = web(lab, top, calls)
     load = Load(top.client, top.vip[4], threads=1, pause=0.002)
     kept = Load(top.client, top.vip[4], threads=1, keep_alive=True, pause=0.002)
     refused = 0
-    for _ in range(max(60, ROUNDS)):
+    for _ in range(rounds(60)):
         call = lab.random.choice(list(CHANGING))
         error = lab.random.choice(ERRORS[call])
         before = engine.api("GET", "/v1/services").json["services"]
@@ -186,17 +186,18 @@ def test_a_change_whose_calls_fail_is_made_whole_or_refused(lab, calls):
     for mode in ("dnat", "connection"):  # and it goes on
         engine.mode(mode)
         http_names(top.client, top.vip[4], requests=10)
-    print(f"{refused} of {max(60, ROUNDS)} changes refused")
+    print(f"{refused} of {rounds(60)} changes refused")
     assert refused > 0
     load.stop().assert_flawless("new connections")
     kept.stop().assert_flawless("kept connections")
 
 
+@pytest.mark.time_limit(60 + 2 * rounds(10))
 def test_a_stop_whose_calls_fail_loses_no_connection(lab, calls):
     top = lab.topology()
     engine = web(lab, top, calls, start=False)
     load = None
-    for _ in range(min(max(ROUNDS, 1), 10)):
+    for _ in range(rounds(10)):
         calls.reset()
         engine.start()
         load = load or Load(top.client, top.vip[4], threads=1, pause=0.002)

@@ -207,8 +207,9 @@ TEST(Tracker, AUdpFlowCountsUntilConntrackForgetsIt) {
   with_translated_vip([] {
     const auto tracker = started(all_services());
     ASSERT_TRUE(tracker);
+    std::vector<Socket> flows;  // open all the while: no port comes twice
     for (int flow = 0; flow < 10; ++flow)
-      client(SOCK_DGRAM).send_to("10.0.0.40", 53);
+      flows.emplace_back(client(SOCK_DGRAM)).send_to("10.0.0.40", 53);
     ASSERT_TRUE(tracker->settle());
     EXPECT_EQ(tracker->active(kDns), 10U);
     forget_all(53);
