@@ -21,7 +21,7 @@ modules=$(word nfsteer.modules)
 mount -t proc proc /new/proc
 mount -t sysfs sys /new/sys
 mount -t devtmpfs dev /new/dev
-for folder in run tmp; do mount -t tmpfs -o mode=1777 $folder /new/$folder; done
+mount -t tmpfs -o mode=755 run /new/run  # but not /tmp, where the project may lie
 # The kernel's modules where everybody looks for them.
 mkdir -p "/new/usr/lib/modules/$(uname -r)"
 mount --bind "/new$modules" "/new/usr/lib/modules/$(uname -r)" || stop "no modules"
