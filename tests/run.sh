@@ -325,10 +325,12 @@ if wanted valgrind; then
       suite "valgrind-unit_$program" 1500 "${memcheck[@]}" "build/release/tests/unit/unit_$program" \
         --gtest_output="xml:$results/valgrind-unit_$program.xml" --gtest_filter='-*StayInteractive*'
     done
-    printf '#!/bin/sh\nexec %s --log-file=%s "%s" "$@"\n' "${memcheck[*]}" "$results/valgrind-%p.log" \
-      "$PWD/build/release/engine/nfsteer" >"$results/nfsteer"
+    # valgrind 3.19 does not know seccomp(2).
+    # shellcheck disable=SC2016  # the script's own
+    printf '#!/bin/sh\n[ "$1" != run ] || set -- "$@" --seccomp=off\nexec %s --log-file=%s "%s" "$@"\n' \
+      "${memcheck[*]}" "$results/valgrind-%p.log" "$PWD/build/release/engine/nfsteer" >"$results/nfsteer"
     chmod +x "$results/nfsteer"
-    namespace_tests valgrind-netns "$results/nfsteer" -m smoke
+    NFSTEER_TEST_SLOWNESS=5 namespace_tests valgrind-netns "$results/nfsteer" -m smoke
     # What it says, it says in files: a process that is killed has no exit status.
     # shellcheck disable=SC2016  # the inner shell's
     check "valgrind says nothing of the engine" 10 bash -c '! grep -h . "$1"/valgrind-*[0-9].log' check "$results" || true

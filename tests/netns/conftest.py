@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import tables  # noqa: E402
 from support.engine import BINARY, Engine, nfsteer, service  # noqa: E402
 from support.hosts import Host  # noqa: E402
+from support.poll import SLOWNESS  # noqa: E402
 from support.servers import Nginx, TcpServer, UdpServer  # noqa: E402
 from support.topology import Topology  # noqa: E402
 
@@ -51,7 +52,7 @@ class OutOfTime(BaseException):
 @pytest.fixture(autouse=True)
 def time_limit(request):
     marker = request.node.get_closest_marker("time_limit")
-    seconds = marker.args[0] if marker else TIME_LIMIT_SECONDS
+    seconds = SLOWNESS * (marker.args[0] if marker else TIME_LIMIT_SECONDS)
 
     def expire(*_):
         raise OutOfTime(f"the test took longer than {seconds} s")

@@ -1,6 +1,9 @@
 """Waiting for a condition instead of for a time."""
 
+import os
 import time
+
+SLOWNESS = int(os.environ.get("NFSTEER_TEST_SLOWNESS", "1"))  # of an engine that runs in valgrind, say
 
 
 class Expired(AssertionError):

@@ -10,6 +10,7 @@ import threading
 import time
 
 from . import servers
+from .poll import SLOWNESS
 
 REQUEST_SECONDS = 12.0  # longer than three retransmissions of a SYN (1, 2 and 4 s)
 
@@ -232,7 +233,7 @@ class Transfer:
 
     def __init__(self, host, address, port=80, bytes_per_second=1 << 20):
         self._hurry = threading.Event()
-        self._step = bytes_per_second // 50
+        self._step = bytes_per_second // (50 * SLOWNESS)
         self._task = host.spawn(self._main, address, port)
 
     def _main(self, address, port):
