@@ -209,7 +209,8 @@ namespace_tests() {  # name engine pytest-arguments
   # They mostly wait, so two processes of them take little more time than half.
   suite "$1" "$namespace_seconds" env NFSTEER_BIN="$2" "${fixed_addresses[@]}" "$python" -m pytest -p no:cacheprovider -ra \
     -n 2 --dist loadfile \
-    --junitxml="$results/$1.xml" ${filter:+-k "$filter"} "${@:3}" tests/netns
+    --junitxml="$results/$1.xml" -o junit_logging=system-out -o junit_log_passing_tests=false \
+    ${filter:+-k "$filter"} "${@:3}" tests/netns
 }
 
 formatted() {
