@@ -10,12 +10,17 @@ usage: docker/image.sh [--tag NAME] [--no-build]
   --no-build   pack what build/release holds already
 
 Run it in the network namespace whose traffic it is to steer, with two
-capabilities and nothing else:
+capabilities, nothing else, and nothing to write to but its own folder and the
+lock that all users of the legacy tables share:
 
+  touch /run/xtables.lock
   docker run -d --network host --cap-drop ALL --cap-add NET_ADMIN \
     --cap-add NET_RAW --security-opt no-new-privileges \
-    -v /etc/nfsteer:/etc/nfsteer:ro -v /run/xtables.lock:/run/xtables.lock \
-    nfsteer
+    --read-only --tmpfs /run/nfsteer:mode=0755 \
+    --mount type=bind,src=/run/xtables.lock,dst=/run/xtables.lock \
+    -v /etc/nfsteer:/etc/nfsteer:ro nfsteer
+
+Linux 6.4 and later load no tables for it: modprobe -a ip_tables ip6_tables
 TEXT
 }
 
@@ -38,5 +43,7 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 "$here/package.sh" --output "$context" --only engine "${build[@]}" >/dev/null
 base=$("$here/base-image.sh")
-docker build --quiet --build-arg "BASE=$base" --tag "$tag" --file "$here/engine.Dockerfile" "$context" >/dev/null
+version=$(dpkg-deb --field "$context"/nfsteer_*.deb Version)
+docker build --quiet --build-arg "BASE=$base" --build-arg "VERSION=${version%-*}" --tag "$tag" \
+  --file "$here/engine.Dockerfile" "$context" >/dev/null
 echo "$tag"

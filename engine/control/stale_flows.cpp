@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -43,6 +45,27 @@ bool is_backend(const Service& service, const Connection& connection) {
   });
 }
 
+// From where the backends answer. Asked about each connection of the table, of which there may be as many as
+// backends.
+class Answers {
+ public:
+  explicit Answers(const std::vector<Service>& services) {
+    for (const Service& service : services)
+      for (const Backend& each : service.backends)
+        from_.insert({static_cast<std::uint8_t>(service.protocol), each.address, service.port_at(each)});
+  }
+
+  bool has(const core::FlowKey& flow) const {
+    constexpr auto kAny = static_cast<std::uint8_t>(core::Protocol::any);
+    const core::IpAddress address = flow.source_address();
+    return from_.contains({flow.protocol, address, flow.source_port}) ||
+           from_.contains({flow.protocol, address, 0}) || from_.contains({kAny, address, 0});
+  }
+
+ private:
+  std::set<std::tuple<std::uint8_t, core::IpAddress, std::uint16_t>> from_;
+};
+
 bool resets(const Service& service) {
   return service.on_backend_loss == core::OnBackendLoss::reset;
 }
@@ -75,9 +98,10 @@ std::function<bool(const Connection&)> stale_flows(const std::vector<Service>& b
 }
 
 std::function<bool(const Connection&)> unbound_flows(const std::vector<Service>& services) {
-  return [lookup = lookup_of(services)](const Connection& connection) {
-    return (connection.status & (IPS_DST_NAT | IPS_SEEN_REPLY)) == 0 &&
-           lookup->find(connection.original) != nullptr;
+  return [lookup = lookup_of(services),
+          answers = std::make_shared<const Answers>(services)](const Connection& connection) {
+    return (connection.status & (IPS_SRC_NAT | IPS_DST_NAT | IPS_SEEN_REPLY)) == 0 &&
+           (lookup->find(connection.original) != nullptr || answers->has(connection.original));
   };
 }
 

@@ -29,6 +29,10 @@ std::function<bool(const netlink::Connection&)> stale_flows(const std::vector<co
 // True for what began while our rules were not there: connections to a service that are not translated, and
 // that nobody has answered. Conntrack asks the rules about the first packet only; what is sent again would go
 // nowhere for as long as the entry lives, which each packet renews.
+//
+// True, too, for a backend's answer to a packet that the engine had rewritten and no rule translated: before
+// Linux 6.12 the flow's next packet, rewritten the same way, is taken for one of that entry when it comes
+// back from its queue (__nf_conntrack_update), and asks no rule either.
 std::function<bool(const netlink::Connection&)> unbound_flows(const std::vector<core::Service>& services);
 
 // Whether the change can have left any: a backend is gone, or a service is new or gone, that has flows to

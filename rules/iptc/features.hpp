@@ -27,8 +27,8 @@ struct Feature {
 // Each once.
 std::vector<Feature> features_of(const RuleSet& rules);
 
-// Asks the running kernel, which may load a module to answer. Fails where the question cannot be put: no
-// privilege, no legacy tables at all.
+// Asks the running kernel, which may load a module to answer; one without legacy tables at all has nothing.
+// Fails where the question cannot be put: no privilege.
 core::Result<bool> kernel_has(const Feature& feature);
 
 using AskKernel = std::function<core::Result<bool>(const Feature&)>;

@@ -1,4 +1,4 @@
-"""The engine's container image, made of its Debian package: healthy, confined, and steering.
+"""The engine's container image, made of its Debian package: healthy, confined as `docker/image.sh --help` says, and steering.
 
     network 10.0.7.0/24:   engine 10.0.7.10 --+-- server1 10.0.7.20      VIP 10.0.7.40
                                               +-- server2 10.0.7.30
@@ -56,17 +56,28 @@ def engine(image, tmp_path):
     docker("build", "--quiet", "--build-arg", f"BASE={base}", "--target", "server", "--tag", f"{PREFIX}-server",
            "--file", str(ROOT / "docker/Dockerfile"), str(ROOT))
     (tmp_path / "nfsteer.yaml").write_text(CONFIG)
+    (tmp_path / "lock").touch()
     docker("network", "create", "--subnet", "10.0.7.0/24", PREFIX)
     at = ("run", "--detach", "--network", PREFIX)
     servers = [docker(*at, "--ip", f"10.0.7.{last}", "--hostname", name, f"{PREFIX}-server")
                for name, last in (("server1", 20), ("server2", 30))]
     made = docker(*at, "--ip", "10.0.7.10", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW",
                   "--security-opt", "no-new-privileges", "--health-interval", "1s",
+                  "--read-only", "--tmpfs", "/run/nfsteer:mode=0755",
+                  "--mount", f"type=bind,src={tmp_path}/lock,dst=/run/xtables.lock",
                   "--volume", f"{tmp_path}:/etc/nfsteer:ro", image)
     yield made
     print(docker("logs", made, check=False))
     docker("rm", "--force", "--volumes", made, *servers)
     docker("network", "rm", PREFIX)
+
+
+def test_its_labels_say_what_it_is(image):
+    labels = json.loads(docker("inspect", "--format", "{{json .Config.Labels}}", image))
+    kind = "org.opencontainers.image"
+    assert labels[f"{kind}.title"] == "nfsteer" and labels[f"{kind}.licenses"] == "GPL-2.0-or-later"
+    assert docker("run", "--rm", image, "--version") == f"nfsteer {labels[f'{kind}.version']}"
+    print(f"{int(docker('inspect', '--format', '{{.Size}}', image)) / 1e6:.0f} MB")
 
 
 def test_the_image_steers_with_two_capabilities(engine):

@@ -215,7 +215,7 @@ if [[ -n $command ]]; then
 fi
 tar -xf "$run/results" -C "$run" results.xml 2>/dev/null || die "pytest ended with $status and left no results"
 cp "$run/results.xml" "$work/results.xml"
-read -ra counts <<<"$(/usr/bin/python3 tests/support/junit.py "$run/results.xml" | head -n 1)"
+read -ra counts <<<"$(/usr/bin/python3 tests/support/junit.py "$run/results.xml" | sed -n 1p)"
 [[ $status -eq 0 || ${counts[1]} -gt 0 ]] || die "pytest ended with $status"
 echo "in $SECONDS s; details in build/kernels/results.xml"
 echo "${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped on Linux $version"

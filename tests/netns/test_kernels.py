@@ -34,6 +34,8 @@ REFUSED = {
     "NETMAP": (("target", 4, "NETMAP"), ("xt_NETMAP",), [WEB], ("IPv4 target NETMAP", "xt_NETMAP")),
     "NETMAP, IPv6": (("target", 6, "NETMAP"), None, [SIX], ("IPv6 target NETMAP", "xt_NETMAP")),
     "NFQUEUE": (("target", 4, "NFQUEUE"), ("xt_NFQUEUE",), [WEB], ("IPv4 target NFQUEUE", "xt_NFQUEUE")),
+    "NFQUEUE, older": (("target", 4, "NFQUEUE", "older"), None, [WEB],
+                       ("IPv4 target NFQUEUE revision 3", "load kernel module xt_NFQUEUE")),
     "conntrack": (("match", 4, "conntrack"), None, [WEB], ("IPv4 match conntrack", "xt_conntrack")),
     "statistic": (("match", 4, "statistic"), ("xt_statistic",), [WEB], ("IPv4 match statistic", "xt_statistic")),
     "recent": (("match", 4, "recent"), ("xt_recent",), [{**WEB, "affinity": "client"}],
@@ -194,6 +196,35 @@ def test_probe_names_what_is_missing_and_what_that_means(lab, name):
     assert told["serves"] == {each: serves or each not in families for each in ("ipv4", "ipv6")}
     # Nothing can be served at all: that is the system's fault.
     assert outcome.code == (0 if any(told["serves"].values()) else 1), outcome
+
+
+# What probe says of rules, by what `run` does without it: nothing at all is served, or an option is missing.
+NEEDED = ("table nat", "table mangle", "target NFQUEUE", "target NETMAP", "target DNAT", "match conntrack",
+          "match comment", "match statistic", "match tcp", "match udp")
+OPTIONAL = ("table filter", "target REJECT", "target MASQUERADE", "match sctp", "match recent", "match bpf")
+
+
+def test_probe_tells_each_missing_thing_and_whether_services_need_it(lab):
+    host = lab.alone()
+    for item in NEEDED + OPTIONAL:
+        kind, name = item.split()
+        with kernel_without("simulated", (kind, 4, name), None) as kernel:
+            outcome, told = probe(host, "--json", preexec=kernel.preexec)
+        missing = {(each["name"], each["family"]) for each in told["features"]
+                   if not each["available"] and each["family"]}
+        assert missing == {(item, "ipv4")}
+        assert told["serves"] == {"ipv4": item in OPTIONAL, "ipv6": True} and outcome.code == 0, (item, outcome)
+
+
+def test_probe_tells_whether_connections_make_events(lab):
+    host = lab.alone()
+    for setting, wrap, available, mend in ((2, [], True, ""), (0, [], False, "net.netfilter.nf_conntrack_events"),
+                                           (2, NO_EVENTS, False, "CONFIG_NF_CONNTRACK_EVENTS")):
+        host.sysctl("net.netfilter.nf_conntrack_events", setting)
+        outcome, told = probe(host, "--json", wrap=wrap)
+        events = next(each for each in told["features"] if each["name"] == "events of connections")
+        assert events["available"] == available and mend in events["mend"], events
+        assert all(told["serves"].values()) and outcome.code == 0, outcome
 
 
 def test_probe_needs_the_privileges_of_an_engine(lab):

@@ -7,6 +7,7 @@ machine of their own, under its own systemd; and a policy built of nothing but n
 
 import collections
 import filecmp
+import itertools
 import json
 import os
 import pathlib
@@ -84,7 +85,34 @@ def test_the_version_has_an_entry_in_the_changelog():
     project = re.search(r"project\(nfsteer VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text()).group(1)
     entries = re.findall(r"^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert entries and entries[0] == project
-    assert re.fullmatch(re.escape(project) + r"(\+git\d{14}\.[0-9a-f]{8,}(\.modified)?)?", version())
+    assert re.fullmatch(re.escape(project) + r"([~+]git\d{14}\.[0-9a-f]{8}(\.modified)?)?", version())
+
+
+def test_dpkg_takes_a_later_commit_for_a_later_version():
+    """Before the release, the release, after it, and with changes."""
+    folder = new_folder("checkout")
+    git = ("git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.org")
+
+    def said():
+        run("cmake", f"-DSOURCE={folder}", f"-DOUTPUT={folder}/.git", "-DPROJECT=1.2.0", "-P",
+            ROOT / "engine/control/version.cmake")
+        return re.search(r'VERSION "(.*)"', pathlib.Path(folder, ".git/version.cmake").read_text()).group(1)
+
+    def committed(text, second):
+        pathlib.Path(folder, "file").write_text(text)
+        run(*git, "add", "file")
+        run("env", f"GIT_COMMITTER_DATE=2026-11-25T12:00:0{second}Z", *git, "commit", "--quiet", "--message", text)
+        return said()
+
+    run(*git, "init", "--quiet")
+    versions = [committed("one", 1), committed("two", 2)]
+    run(*git, "tag", "v1.2.0")
+    versions += [said(), committed("three", 3), committed("four", 4)]
+    pathlib.Path(folder, "file").write_text("five")
+    versions.append(said())
+    assert versions[2] == "1.2.0" and versions[0].startswith("1.2.0~git20261125120001.")
+    for earlier, later in itertools.pairwise(versions):
+        run("dpkg", "--compare-versions", earlier, "lt", later)
 
 
 def test_packing_twice_makes_the_same_bytes(packages):
@@ -152,6 +180,7 @@ def machine(lab, packages):
     for package in packages.values():
         shutil.copy(package, files / "debs")
         later(package, files / "debs/later")
+    rival(files / "debs/later")
     # Containers have a policy that no package starts a service; this machine is none.
     (files / "usr/sbin").mkdir(parents=True)
     (files / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 0\n")
@@ -163,11 +192,23 @@ def machine(lab, packages):
     nfsteer(top.client, "cleanup", "--force")
 
 
-def dpkg(machine, *words):
+def rival(folder):
+    """A package that takes the place of nfsteer, or would: its installation fails."""
+    control = pathlib.Path(new_folder("rival")) / "root/DEBIAN"
+    control.mkdir(parents=True)
+    (control / "control").write_text("Package: rival\nVersion: 1\nArchitecture: all\nMaintainer: nobody <a@example.org>\n"
+                                     "Conflicts: nfsteer\nReplaces: nfsteer\nDescription: fails\n")
+    (control / "preinst").write_text("#!/bin/sh\nexit 1\n")
+    (control / "preinst").chmod(0o755)
+    run("dpkg-deb", "--root-owner-group", "--build", control.parent, folder)
+
+
+def dpkg(machine, *words, check=True):
     # The lock of this run is not the machine's.
     done = machine.run("env", "--unset=XTABLES_LOCKFILE", "DEBIAN_FRONTEND=noninteractive",
-                       "sh", "-c", f"dpkg --force-unsafe-io {' '.join(words)}")
+                       "sh", "-c", f"dpkg --force-unsafe-io {' '.join(words)}", check=check)
     print(done.stdout + done.stderr)
+    return done
 
 
 def write(machine, path, text):
@@ -192,7 +233,7 @@ def upgrade_under_traffic(machine):
     download = Transfer(top.client, top.vip[4])
     loads = (load, python_load, kept)
     wait_until(lambda: min(each.done for each in loads) > 50 and datagrams.names.total() > 50, "traffic flows")
-    dpkg(machine, "--install", "/debs/later/*.deb")
+    dpkg(machine, "--install", "/debs/later/*nfsteer*.deb")
     assert machine.show("MainPID") not in ("0", before), "a new process has taken over"
     done = [each.done for each in loads]
     wait_until(lambda: all(each.done > was + 50 for each, was in zip(loads, done)), "traffic goes on")
@@ -204,6 +245,14 @@ def upgrade_under_traffic(machine):
     stopped, ready = (int(machine.show(f"Active{moment}TimestampMonotonic")) for moment in ("Exit", "Enter"))
     print(f"without an engine, from SIGTERM until ready: {(ready - stopped) / 1000:.0f} ms; requests: "
           f"{[each.done for each in loads]}, datagrams: {datagrams.names.total()}, none lost")
+
+
+def removal_that_is_aborted(machine):
+    """What prerm has stopped steers again."""
+    before = machine.show("MainPID")
+    assert dpkg(machine, "--install", "/debs/later/rival_*.deb", check=False).returncode == 1
+    assert machine.show("MainPID") not in ("0", before), machine.journal()
+    assert_shares(http_names(machine.top.client, machine.top.vip[4], requests=100), WEIGHTS)
 
 
 @under_systemd
@@ -229,6 +278,7 @@ def test_an_upgrade_loses_nothing_and_a_purge_leaves_nothing(machine):
     assert machine.ctl("is-enabled", machine.unit)[1] == "enabled\n"
     assert_shares(http_names(top.client, PYTHON_VIP, requests=100), WEIGHTS)
 
+    removal_that_is_aborted(machine)
     assert tables.ours(top.client)
     dpkg(machine, "--remove", "nfsteer")
     assert not tables.ours(top.client), "the ladder does not outlive the package"
@@ -277,7 +327,7 @@ def simulates(library):
 def test_pkg_config_builds_a_policy(development):
     root, work = development
     ask = ("env", f"PKG_CONFIG_PATH={root}/usr/share/pkgconfig", "pkg-config")
-    assert run(*ask, "--modversion", "nfsteer").stdout.strip() == version().split("+")[0]
+    assert run(*ask, "--modversion", "nfsteer").stdout.strip() == re.split("[~+]", version())[0]
     flags = run(*ask, "--cflags", "nfsteer").stdout.split()
     run("cc", "-Wall", "-Werror", *flags, "-fPIC", "-shared", "-o", work / "mine.so", work / "weighted_random.c")
     assert simulates(work / "mine.so")

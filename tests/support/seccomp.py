@@ -65,6 +65,7 @@ class Lacking:
         ("table", family, name)      a legacy table; without a name, all of the family: no ip_tables module
         ("target", family, name)     an extension; family 4 or 6
         ("match", family, name)
+        ("match", family, name, "older")  as of a kernel that has only earlier revisions of it; targets, too
         ("netlink", call, subsystem) an nfnetlink subsystem, in what is sent by `call`, sendto or sendmsg. The kernel itself
                                      answers that it is missing: the message is made one for a subsystem there is not.
     """
@@ -168,7 +169,9 @@ class Lacking:
             if name is None:
                 return errno.ENOPROTOOPT if 64 <= option <= 69 else 0
             asked = read(arguments[3], 32).split(b"\0")[0].decode()
-            return errno.ENOENT if option in options and asked == name else 0
+            if option not in options or asked != name:
+                return 0
+            return errno.EPROTONOSUPPORT if what[2:] == ["older"] else errno.ENOENT
         if kind == "netlink" and call == what[0]:
             address = arguments[1]
             if call == "sendmsg":  # struct msghdr: the first of its buffers

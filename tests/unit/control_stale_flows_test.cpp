@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -70,6 +71,26 @@ TEST(UnboundFlows, AreThoseToAServiceThatNobodyTranslatesOrAnswers) {
   EXPECT_FALSE(unbound(connection(IPPROTO_UDP, "10.0.0.40", 53, "10.0.0.40", 53, IPS_SEEN_REPLY)))
       << "somebody has the VIP";
   EXPECT_FALSE(unbound(connection(IPPROTO_UDP, "10.0.0.40", 54, "10.0.0.40", 54, 0))) << "no service of ours";
+}
+
+TEST(UnboundFlows, AreAnswersOfBackendsInAnEntryOfTheirOwn) {
+  const auto answer = [](std::uint8_t protocol, const std::string& backend, std::uint16_t port,
+                         std::uint32_t status = 0) {
+    Connection each = connection(protocol, "10.0.0.40", 53, backend, port, status);
+    std::swap(each.original, each.reply);
+    return each;
+  };
+  const auto unbound = unbound_flows(services(kTwo));
+  EXPECT_TRUE(unbound(answer(IPPROTO_UDP, "10.0.0.20", 53)));
+  EXPECT_TRUE(unbound(answer(IPPROTO_UDP, "10.0.0.30", 5353)));
+  EXPECT_FALSE(unbound(answer(IPPROTO_UDP, "10.0.0.30", 53))) << "another port is another backend";
+  EXPECT_FALSE(unbound(answer(IPPROTO_TCP, "10.0.0.20", 53))) << "no service of ours";
+  EXPECT_FALSE(unbound(answer(IPPROTO_UDP, "10.0.0.50", 53)));
+  for (const std::uint32_t status : {IPS_SRC_NAT, IPS_DST_NAT, IPS_SEEN_REPLY})
+    EXPECT_FALSE(unbound(answer(IPPROTO_UDP, "10.0.0.20", 53, status)))
+        << "what it began itself, and goes on";
+  const auto wide = unbound_flows(services("[{name: all, vip: 10.0.0.40, backends: [10.0.0.20]}]"));
+  EXPECT_TRUE(wide(answer(IPPROTO_UDP, "10.0.0.20", 53))) << "any protocol, any port";
 }
 
 TEST(StaleFlows, AreJudgedByTheServiceThatTakesThemNow) {

@@ -27,6 +27,7 @@ set(here ${CMAKE_CURRENT_LIST_DIR})
 set(CPACK_DEBIAN_ENGINE_PACKAGE_NAME nfsteer)
 set(CPACK_DEBIAN_ENGINE_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_ENGINE_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~)")
+set(CPACK_DEBIAN_ENGINE_PACKAGE_RECOMMENDS kmod)  # the unit has ip_tables loaded
 set(CPACK_DEBIAN_ENGINE_PACKAGE_SUGGESTS "python3-nfsteer, nfsteer-dev, conntrack")
 set(CPACK_DEBIAN_ENGINE_PACKAGE_CONTROL_EXTRA
     "${here}/engine/conffiles;${here}/engine/postinst;${here}/engine/prerm;${here}/engine/postrm")
