@@ -190,6 +190,27 @@ def test_a_check_that_hangs_is_ended_and_none_outlives_a_killed_engine(lab):
     wait_until(lambda: not asleep() and not is_alive(spawner), "nothing is left of it")
 
 
+def test_a_check_that_starts_while_the_engine_is_killed_does_not_outlive_it(lab):
+    top = lab.topology(web=False)
+    mark = f"{lab.random.randrange(1 << 30) + 1000}"
+    engine = lab.web(top)
+    spawner = engine.spawner()
+    os.kill(spawner, signal.SIGSTOP)
+    engine.configure([checked(top, "/bin/sleep", mark, every="60s")])
+    engine.process.signal(signal.SIGHUP)
+
+    def waits_for_its_spawner():
+        try:
+            return engine.api("GET", "/v1/status", seconds=1).status != 200
+        except OSError:
+            return True
+    wait_until(waits_for_its_spawner, "a program is asked for")
+    engine.kill9()
+    os.kill(spawner, signal.SIGCONT)
+    wait_until(lambda: not is_alive(spawner), "the spawner ends")
+    wait_until(lambda: not run("pgrep", "-f", f"^/bin/sleep {mark}$", check=False).stdout, "and all that it has started")
+
+
 def test_the_engine_steers_on_without_its_spawner(lab):
     top = lab.topology()
     engine = lab.web(top)

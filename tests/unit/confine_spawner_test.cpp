@@ -86,6 +86,15 @@ TEST_F(SpawnerTest, AsTheEngineItRunsOnlyWhatItWasStartedFor) {
   EXPECT_STREQ(text, "heard");
 }
 
+// Words of the loader's or of Python's would make it run other code, with the engine's rights and no filter.
+TEST_F(SpawnerTest, AsTheEngineItsEnvironmentIsNotTheRequests) {
+  EXPECT_EQ(status_of({.as = Program::As::engine,
+                       .path = "",
+                       .arguments = {"test -z \"$LD_PRELOAD$PYTHONPATH$WORD\" && test -n \"$PATH\""},
+                       .environment = {"LD_PRELOAD=/nonexistent", "PYTHONPATH=/tmp", "WORD=given"}}),
+            0);
+}
+
 TEST_F(SpawnerTest, NobodyIsGivenDescriptors) {
   Program program = shell("exit 0");
   program.given = {{STDIN_FILENO, 0}};
