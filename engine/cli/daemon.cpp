@@ -14,6 +14,7 @@
 
 #include "api/routes.hpp"
 #include "confine/syscall_filter.hpp"
+#include "control/running_engine.hpp"
 #include "control/version.hpp"
 #include "iptc/lock.hpp"
 #include "plugin/trial.hpp"
@@ -102,10 +103,8 @@ core::Result<void> Daemon::listen(const config::Engine& settings) {
 // Once everything is open that needs more rights, and before there are other threads: those of workers and
 // policies inherit it.
 core::Result<void> Daemon::confine(const config::Engine& settings, const std::string& file) {
+  // The engine would find out by itself, but not be able to say which process it is.
   if (auto alone = control::refuse_beside_another(); !alone) return alone;
-  auto claim = control::NetworkClaim::take();
-  if (!claim) return tl::unexpected(claim.error());
-  claim_ = *std::move(claim);
   if (user_) {
     const auto lock = rules::XtablesLock::open_file();
     if (!lock) return tl::unexpected(lock.error());

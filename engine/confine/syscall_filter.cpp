@@ -73,6 +73,7 @@ constexpr AllowedFor kAllowedFor[] = {
     {"socket", 0, kWhole, AF_INET6},
     {"prctl", 0, kWhole, PR_SET_NAME},
     {"prctl", 0, kWhole, PR_GET_NAME},
+    {"prctl", 0, kWhole, PR_SET_TIMERSLACK},
     {"prctl", 0, kWhole, PR_GET_DUMPABLE},
     {"prctl", 0, kWhole, PR_CAPBSET_READ},
     {"prctl", 0, kWhole, 0x5356'4d41},  // PR_SET_VMA: newer C libraries name their memory
