@@ -61,7 +61,7 @@ class Daemon {
   process::ServiceManager& manager_;
   std::optional<confine::User> user_;          // whom the engine becomes
   std::unique_ptr<confine::Spawner> spawner_;  // before all that may run programs
-  confine::Descriptor lock_file_;  // of the tables, where another user could not open it
+  confine::Descriptor lock_file_;              // of the tables, where another user could not open it
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   boost::asio::steady_timer log_flush_{io_};

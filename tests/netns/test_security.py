@@ -57,6 +57,14 @@ def limits_of(pid):
     return re.search(r"Max core file size +(\S+) +(\S+)", pathlib.Path(f"/proc/{pid}/limits").read_text()).groups()
 
 
+def readelf(*flags):
+    return run("readelf", "-W", *flags, BINARY).stdout
+
+
+def is_sanitized():
+    return any(name in pathlib.Path(BINARY).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
+
+
 # Privileges
 
 def test_every_thread_has_the_two_capabilities_and_a_filter(lab):
@@ -148,6 +156,54 @@ def test_a_filter_that_logs_refuses_nothing(lab):
     engine = lab.web(top, engine={"seccomp": "log"})
     assert {each["Seccomp"] for each in threads_of(engine)} == {"2"}
     assert_shares(http_names(top.client, top.vip[4], requests=40), WEIGHTS)
+
+
+PYTHON_POLICY = """
+import nfsteer
+class Mine(nfsteer.Policy):
+    def build(self, backends):
+        return nfsteer.Table([each for each in backends for _ in range(each.weight)])
+"""
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not POLICIES.is_dir(), reason=f"{POLICIES} is not there: build all targets")
+def test_nothing_that_the_engine_or_a_policy_does_is_refused(lab, tmp_path):
+    """All modes, checks, kinds of policies and changes, beside a strace that notes which calls fail."""
+    if os.uname().machine != "x86_64" or is_sanitized():
+        pytest.skip("strace and a sanitizer trace the same process, or the filter has not been counted here")
+    tmp_path.chmod(0o755)
+    (tmp_path / "mine.py").write_text(PYTHON_POLICY)
+    top = lab.topology()
+    notes = pathlib.Path(new_folder("strace")) / "notes"
+    vips = [f"10.0.0.{50 + n}" for n in range(4)]
+    quick = {"interval": "1s", "timeout": "1s"}
+    checks = ({"type": "tcp", "port": 80}, {"type": "http", "port": 80}, {"type": "icmp"},
+              {"type": "exec", "command": ["/bin/true"]})
+    services = [service(f"s{n}", vip, [top.backend(1), top.backend(2)], health={**quick, **check})
+                for n, (vip, check) in enumerate(zip(vips, checks))]
+    web = service("web", top.vip[4], [{"address": top.backend(n), "weight": 1} for n in (1, 2)], port=80,
+                  affinity="client", shadow="maglev")
+    engine = lab.engine(top, [web, *services], engine={"watch": True}, start=False,
+                        wrap=("strace", "-D", "-f", "-q", "-Z", "-s0", "-e", "signal=none", "-o", notes))
+    engine.start(40)
+    host = pathlib.Path(BINARY).resolve().parents[1] / "bindings/python/nfsteer-python.so"
+    policies = ["maglev", "least-connections", "peak-ewma", f"{POLICIES}/first.so", *([f"{tmp_path}/mine.py:Mine"] if host.exists() else [])]
+    for mode, policy in zip(("rewrite", "dnat", "inspect", "connection", "rewrite"), policies):
+        engine.mode(mode)
+        assert engine.command("policy", "web", policy, seconds=40).code == 0
+        assert set(http_names(top.client, top.vip[4], requests=20)) <= {"server1", "server2"}
+    engine.weight(top.backend(1), 0)
+    engine.configure([web, *services[:2]])
+    wait_until(lambda: len(engine.status()["services"]) == 3, "the changed file is read")
+    assert engine.api("GET", "/v1/metrics").status == 200
+    wait_until(lambda: engine.service("s1")["backends"][0]["health"]["checks_passed"] > 1, "checks pass", 20)
+    pid = engine.pid
+    engine.stop(40)
+    wait_until(lambda: f"{pid} +++ exited with 0 +++" in re.sub(" +", " ", notes.read_text()), "all is noted")
+    failed = notes.read_text().splitlines()
+    assert len(failed) > 10, "failing calls are seen"
+    assert not [line for line in failed if "EPERM" in line]
 
 
 # Programs
@@ -250,10 +306,12 @@ def test_as_another_user_it_does_all_that_it_does_as_root(lab):
 
 def test_a_folder_that_it_makes_for_its_socket_is_that_users(lab):
     top = lab.topology(web=False)
-    engine = lab.web(top, start=False, engine={"user": USER})
+    engine = lab.engine(top, [], start=False, engine={"user": USER}, preexec=lambda: os.umask(0))
     engine.control = f"{engine.folder}/made/control.sock"
     engine.start()
-    assert os.stat(f"{engine.folder}/made").st_uid == pwd.getpwnam(USER).pw_uid
+    made = os.stat(f"{engine.folder}/made")
+    assert (made.st_uid, stat.S_IMODE(made.st_mode)) == (pwd.getpwnam(USER).pw_uid, 0o755), "nobody else's, whatever the umask"
+    assert stat.S_IMODE(os.stat(engine.control).st_mode) == 0o660
     engine.stop()
     assert os.listdir(f"{engine.folder}/made") == []
 
@@ -352,15 +410,11 @@ def test_slow_greedy_and_many_clients_keep_nobody_from_asking(lab, many_descript
 
 # The program
 
-def readelf(*flags):
-    return run("readelf", "-W", *flags, BINARY).stdout
-
-
 @pytest.mark.skipif(not shutil.which("readelf"), reason="binutils is not installed")
 def test_the_program_is_built_against_memory_faults():
-    symbols = readelf("--dyn-syms")
-    if "__asan_init" in symbols or "__tsan_init" in symbols:
+    if is_sanitized():
         pytest.skip("a sanitizer's build")
+    symbols = readelf("--dyn-syms")
     assert "Type:                              DYN (Position-Independent Executable file)" in readelf("-h")
     segments = readelf("-l")
     assert "GNU_RELRO" in segments
