@@ -88,11 +88,14 @@ core::Result<void> Daemon::listen(const config::Engine& settings) {
   server_ = *std::move(server);
   // Its user may connect, and remove it at the end.
   if (user_)
-    for (const std::string& each : {settings.control, folder})
-      if ((each != folder || is_new) && chown(each.c_str(), user_->uid, static_cast<gid_t>(-1)) != 0)
+    for (const std::string& each : {settings.control, folder}) {
+      const bool is_ours = each != folder || is_new;
+      const int error = is_ours ? confine::give_away(each, user_->uid, static_cast<gid_t>(-1)) : 0;
+      if (error != 0)
         return core::system_error(
-            each, fmt::format("cannot give it to user {}: {}", settings.user, std::strerror(errno)),
+            each, fmt::format("cannot give it to user {}: {}", settings.user, std::strerror(error)),
             "run the engine with CAP_CHOWN");
+    }
   if (!settings.listen) return {};
   auto reader = api::HttpServer::listen_tcp(io_, settings.listen->address, settings.listen->port, handler);
   if (!reader) return tl::unexpected(reader.error());
