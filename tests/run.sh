@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-stages_all=(unit netns kernel demo bench fuzz sanitizers docker)
+stages_all=(unit netns soak kernel demo bench docker fuzz sanitizers)
 stages_more=(valgrind)
 
 usage() {
@@ -14,13 +14,14 @@ usage: tests/run.sh [--quick] [--only STAGE]... [--thorough] [-k FILTER] [--fuzz
   --only STAGE      this stage; may be repeated:
                       unit         format, build with g++, unit tests, tests of the Python module
                       netns        real traffic in network namespaces
+                      soak         two minutes at full rate while everything is changed; tests/soak.sh is that for hours
                       kernel       boots Debian's own kernel in a virtual machine and asks it for what the engine needs;
                                    tests/kernels/run.sh runs the namespace tests on it
                       demo         docker/demo.sh with network namespaces
                       bench        bench/run.sh for some seconds: the shape of its results, not the speed
+                      docker       docker/demo.sh with containers of a private Docker engine
                       fuzz         build with clang, each fuzz target for some seconds
                       sanitizers   unit tests and a namespace run with ASan + UBSan, and with TSan
-                      docker       docker/demo.sh with containers of a private Docker engine
                     and, only when named:
                       valgrind     unit tests and a namespace run under valgrind's memcheck
   --thorough        the stage sanitizers runs every namespace test, not only the short run: an hour or more
@@ -31,7 +32,7 @@ TEXT
 
 die() { echo "run.sh: $*" >&2; exit "${2:-1}"; }
 
-stages=() filter='' fuzz_seconds=20 smoke=(-m smoke)
+stages=() filter='' fuzz_seconds=20 smoke=(-m smoke) namespace_seconds=1500
 while [[ $# -gt 0 ]]; do
   case $1 in
     --quick) stages+=(unit netns) ;;
@@ -40,7 +41,7 @@ while [[ $# -gt 0 ]]; do
         die "--only: no stage '${2:-}'; there are ${stages_all[*]} ${stages_more[*]}" 2
       stages+=("$2")
       shift ;;
-    --thorough) smoke=() ;;
+    --thorough) smoke=() namespace_seconds=7200 ;;
     -k) filter=${2:?-k needs a filter}; shift ;;
     --fuzz-seconds) fuzz_seconds=${2:?--fuzz-seconds needs a number}; shift ;;
     -h | --help) usage; exit 0 ;;
@@ -55,11 +56,11 @@ wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 results=$PWD/build/test-results
 rm -rf "$results"
 mkdir -p "$results"
-passed=0 failed=0 skipped=0 child='' ahead=''
+passed=0 failed=0 skipped=0 child='' ahead='' beside=''
 export PYTHONDONTWRITEBYTECODE=1
 python=/usr/bin/python3  # the one that the packages belong to
-trap '[[ -z $child ]] || { kill "$child" 2>/dev/null; wait "$child"; }; end_ahead; exit 130' INT TERM HUP
-trap 'end_ahead' EXIT
+trap '[[ -z $child ]] || { kill "$child" 2>/dev/null; wait "$child"; }; end_ahead; end_beside; exit 130' INT TERM HUP
+trap 'end_ahead; end_beside' EXIT
 
 # run LOG SECONDS COMMAND...: in a process group of its own, so that a time-out ends all of it.
 run() {
@@ -98,6 +99,30 @@ suite() {
   count_suite "$1" "$status" $((SECONDS - start))
 }
 
+# suite_beside NAME SECONDS COMMAND...: the same, while what follows goes on. At most one at a time; join_beside waits for
+# it and counts it.
+suite_beside() {
+  # shellcheck disable=SC2016  # the inner shell's
+  bash -c 'trap '\''kill $!; wait'\'' TERM; status=0
+    timeout --kill-after=20 "$2" "${@:3}" >"$1.log" 2>&1 </dev/null & wait $! || status=$?
+    [[ $status -ne 124 ]] || echo "run.sh: not done after $2 s" >>"$1.log"
+    echo "$status $SECONDS" >"$1.status"' suite_beside "$results/$1" "${@:2}" &
+  beside=$!
+}
+join_beside() {  # NAME
+  local ended
+  wait "$beside" || true
+  beside=''
+  read -ra ended <"$results/$1.status" 2>/dev/null || ended=(1 0)
+  count_suite "$1" "${ended[@]}"
+}
+end_beside() {
+  [[ -n $beside ]] || return 0
+  kill "$beside" 2>/dev/null || true
+  wait "$beside" 2>/dev/null || true
+  beside=''
+}
+
 # NAME STATUS SECONDS: of a suite that has ended.
 count_suite() {
   local name=$1 status=$2 summary counts
@@ -129,6 +154,7 @@ build() {
 
 # Threads meet in the engine and in the layers that workers run in; the others have one thread.
 tsan_targets=(nfsteer unit_core unit_policy unit_tracking unit_control unit_python)
+[[ ${#smoke[@]} -gt 0 ]] || tsan_targets=(all)  # --thorough
 
 # Namespace tests mostly wait. Meanwhile the sanitizers' builds take what processor time nobody wants (SCHED_IDLE: every
 # other process goes first); build() then finds them done, or goes on where they were.
@@ -161,7 +187,7 @@ unit_one() {
 export -f unit_one
 
 unit_tests() {  # preset [label]
-  local program name status programs=() label=${2:-$1}
+  local program name ended programs=() label=${2:-$1}
   for program in build/"$1"/tests/unit/unit_*; do
     [[ -f $program && -x $program ]] || continue
     programs+=("$program")
@@ -174,16 +200,17 @@ unit_tests() {  # preset [label]
     units "$label" "$results" "$filter" "${programs[@]}" || true
   for program in "${programs[@]}"; do
     name=$label-${program##*/}
-    read -ra status <"$results/$name.status" 2>/dev/null || status=(1 0)
-    count_suite "$name" "${status[@]}"
+    read -ra ended <"$results/$name.status" 2>/dev/null || ended=(1 0)
+    count_suite "$name" "${ended[@]}"
   done
 }
 
 namespace_tests() {  # name engine pytest-arguments
   # They mostly wait, so two processes of them take little more time than half.
-  suite "$1" 1500 env NFSTEER_BIN="$2" "${fixed_addresses[@]}" "$python" -m pytest -p no:cacheprovider -ra \
+  suite "$1" "$namespace_seconds" env NFSTEER_BIN="$2" "${fixed_addresses[@]}" "$python" -m pytest -p no:cacheprovider -ra \
     -n 2 --dist loadfile \
-    --junitxml="$results/$1.xml" ${filter:+-k "$filter"} "${@:3}" tests/netns
+    --junitxml="$results/$1.xml" -o junit_logging=system-out -o junit_log_passing_tests=false \
+    ${filter:+-k "$filter"} "${@:3}" tests/netns
 }
 
 formatted() {
@@ -210,7 +237,7 @@ if wanted docker; then docker/install.sh docker; fi
 if wanted kernel && [[ $(uname -m) == x86_64 ]]; then docker/install.sh kernels; fi
 
 release=no
-if wanted unit || wanted netns || wanted kernel || wanted demo || wanted bench || wanted valgrind; then
+if wanted unit || wanted netns || wanted soak || wanted kernel || wanted demo || wanted bench || wanted valgrind; then
   echo "== build with g++"
   build release -DNFSTEER_TESTS=ON -DNFSTEER_BENCH=ON -- all && release=yes
 fi
@@ -233,9 +260,17 @@ if wanted netns && wanted sanitizers; then start_ahead; fi
 if wanted netns; then
   echo "== network namespaces"
   if [[ $release == yes ]]; then
-    namespace_tests netns "$PWD/build/release/engine/nfsteer"
+    namespace_tests netns "$PWD/build/release/engine/nfsteer" --ignore=tests/netns/test_soak.py
   else
     skip "namespace tests" "the build failed"
+  fi
+fi
+if wanted soak; then
+  echo "== soak"
+  if [[ $release == yes ]]; then
+    check "soak for 2 min" 400 tests/soak.sh --minutes 2 || true
+  else
+    skip "soak" "the build failed"
   fi
 fi
 if wanted kernel; then
@@ -259,6 +294,11 @@ if wanted demo; then
   fi
 fi
 end_ahead
+# It mostly waits, too. (The demo of the stage before has the same folder of state.)
+if wanted docker; then
+  suite_beside docker 1500 tests/docker/private-dockerd.sh "$python" -m pytest -p no:cacheprovider -ra \
+    --junitxml="$results/docker.xml" -m docker tests/docker
+fi
 if wanted bench; then
   echo "== benchmark"
   if [[ $release == yes ]]; then
@@ -268,7 +308,6 @@ if wanted bench; then
     skip "benchmark" "the build failed"
   fi
 fi
-
 # One build with clang serves four ends: the second compiler's warnings, the fuzz targets, and the unit tests and the
 # engine with ASan + UBSan.
 clang=no
@@ -298,6 +337,10 @@ if wanted fuzz; then
   else
     skip "fuzz targets" "the build failed"
   fi
+fi
+if wanted docker; then
+  echo "== demo in containers"
+  join_beside docker
 fi
 if wanted sanitizers; then
   echo "== sanitizers"
@@ -337,12 +380,6 @@ if wanted valgrind; then
   else
     skip "valgrind" "the build failed"
   fi
-fi
-
-if wanted docker; then
-  echo "== demo in containers"
-  suite docker 1500 tests/docker/private-dockerd.sh "$python" -m pytest -p no:cacheprovider -ra \
-    --junitxml="$results/docker.xml" -m docker tests/docker
 fi
 
 echo "== $((SECONDS / 60)) min $((SECONDS % 60)) s; logs in build/test-results"

@@ -26,8 +26,9 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kReceiveBytes = std::size_t{16} << 20;  // some 12,000 events
-constexpr std::size_t kEventsAtOnce = 256;                    // before signals and the deadline are looked at
+constexpr std::size_t kReceiveBytes = std::size_t{16} << 20;
+constexpr std::size_t kEventsHeld = 12'000;  // in about that
+constexpr std::size_t kEventsAtOnce = 256;   // before signals and the deadline are looked at
 constexpr unsigned kSecondsMax = 7 * 24 * 3600;
 constexpr std::uint64_t kFlowsMax = 10'000'000;
 
@@ -81,6 +82,7 @@ class Recording {
     });
     wait_for_events();
     io_.run();
+    receive_the_rest();
     recorder_.finish(Clock::now());
     if (!failed_) {
       if (auto flushed = writer_.flush(); !flushed) failed_ = flushed.error();
@@ -105,18 +107,28 @@ class Recording {
                          [this](const boost::system::error_code& failed) {
                            if (failed) return;
                            receive();
-                           if (!failed_ && written_ < limit_) return wait_for_events();
+                           if (goes_on()) return wait_for_events();
                            io_.stop();
                          });
   }
 
-  void receive() {
+  bool goes_on() const { return !failed_ && written_ < limit_; }
+
+  // What happened before the end and has not been read yet; bounded, since more may come all the time.
+  void receive_the_rest() {
+    for (std::size_t events = 0; events < kEventsHeld && goes_on(); events += kEventsAtOnce)
+      if (!receive()) return;
+  }
+
+  // True if there may be more.
+  bool receive() {
     for (std::size_t i = 0; i < kEventsAtOnce; ++i) {
       const auto got = events_.receive(buffer_);
       if (got.kind == netlink::ReceiveOutcome::Kind::overflow) ++losses_;
       if (got.kind == netlink::ReceiveOutcome::Kind::broken)
         failed_ = core::Error{core::Fault::system, "conntrack events", "the socket broke", "record again"};
-      if (got.kind != netlink::ReceiveOutcome::Kind::data) return;
+      if (got.kind == netlink::ReceiveOutcome::Kind::overflow) continue;  // what it held is there still
+      if (got.kind != netlink::ReceiveOutcome::Kind::data) return false;
       netlink::ConntrackReader reader(std::span<const std::uint8_t>(buffer_).first(got.bytes));
       const Clock::time_point now = Clock::now();
       for (netlink::ConntrackMessage message; reader.next(message);) {
@@ -125,6 +137,7 @@ class Recording {
           recorder_.apply(message.change, message.connection, now);
       }
     }
+    return true;
   }
 
   void append(const experiment::FlowRecord& record) {

@@ -134,5 +134,6 @@ class Lab:
 @pytest.fixture
 def lab(request):
     made = Lab(f"{SEED} {request.node.nodeid}")
+    print(f"NFSTEER_TEST_SEED={SEED} repeats it")  # with what a failed test printed
     yield made
     made.close()

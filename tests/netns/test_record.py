@@ -40,6 +40,20 @@ def test_every_flow_is_recorded_whoever_balances_it(lab, mode, tmp_path):
     assert report["policies"][0]["metrics"]["decisions"] == 200, report
 
 
+def test_what_happened_before_the_end_is_recorded_however_late_it_is_read(lab, tmp_path):
+    top = lab.topology()
+    engine = lab.web(top)
+    path = tmp_path / "flows.rec"
+    process = begin(engine, str(path))
+    wait_until(path.exists, "the recording has begun")
+    process.signal(signal.SIGSTOP)
+    http_names(top.client, top.vip[4], requests=300)
+    process.signal(signal.SIGINT)
+    process.signal(signal.SIGCONT)
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.startswith(f"300 flows in {path}"), process.stdout
+
+
 def test_a_recording_ends_by_itself(lab, tmp_path):
     top = lab.topology()
     engine = lab.web(top)

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from support.continuous import UdpFlows
-from support.engine import MODES, ROOT, service
+from support.engine import MODES, ROOT, sanitized, service
 from support.poll import wait_until
 from support.soak import Clock, Footprint, PacketsInAndOut
 from support.traffic import HttpConnection, Load, Transfer
@@ -228,4 +228,5 @@ def test_a_soak_loses_nothing_and_nothing_grows(lab):
     assert downloads.done and udp.done and (rate.done or SECONDS < SLICE_SECONDS)
     counts.assert_one_verdict_each()
     assert_no_drift(engine, top)
-    footprint.assert_flat(MEMORY_BYTES)
+    if not sanitized():  # which keeps what is freed
+        footprint.assert_flat(MEMORY_BYTES)

@@ -1,7 +1,7 @@
 """junit.py RESULT.xml: what a JUnit file of GoogleTest or pytest tells, as lines for tests/run.sh.
 
 The first line is the numbers of passed, failed and skipped tests; a line for each skipped test with its reason follows,
-and for each failed one what it said.
+and for each failed one what it said and printed.
 """
 
 import sys
@@ -35,7 +35,9 @@ def main(path):
             report.append(f"    skipped  {name}: {' '.join(text.split())}")
         elif kind == "failed":
             report.append(f"    FAILED   {name}")
-            report += [f"      {line}" for line in text.splitlines()[-LINES_MAX:]]
+            printed = case.findtext("system-out", "")
+            for each in (text, printed):
+                report += [f"      {line}" for line in each.splitlines()[-LINES_MAX:]]
     print(*counts.values())
     print("\n".join(report), end="\n" if report else "")
 
