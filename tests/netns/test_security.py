@@ -128,7 +128,8 @@ def test_code_in_the_engine_cannot_do_what_it_does_not_need(lab):
                                             "bpf", "undumpable", "packet")} == {errno.EPERM}, reports
         assert each.pop("clone3") == each.pop("future") == errno.ENOSYS
         assert each.pop("inet") == each.pop("unix") == 0
-    assert reports[str(engine.pid)] == {"uid": 0, "dumpable": 0}
+    assert reports.pop(str(engine.pid)) == {"uid": 0, "dumpable": 0, "capable": 1}
+    assert [each["capable"] for each in reports.values()] == [0], "its trial"
     with top.client.inside():
         ask(top.vip[4])
 
@@ -275,10 +276,13 @@ def test_the_engine_steers_on_without_its_spawner(lab):
 def test_as_another_user_it_does_all_that_it_does_as_root(lab):
     top = lab.topology()
     user = pwd.getpwnam(USER)
-    engine = lab.web(top, engine={"user": USER, "on_stop": "remove"})
+    backends = [{"address": top.backend(n), "weight": n} for n in (1, 2)]
+    engine = lab.engine(top, [service("web", top.vip[4], backends, port=80)], preexec=lambda: os.setgroups([OTHER_GROUP]),
+                        engine={"user": USER, "on_stop": "remove"})
     for each in threads_of(engine):
         assert has_rights(each, KEPT) and each["Uid"].split() == [str(user.pw_uid)] * 4, each
         assert each["Gid"].split() == [str(user.pw_gid)] * 4, each
+        assert str(OTHER_GROUP) not in each["Groups"].split(), "whoever starts it leaves nothing"
     if not sanitized():  # which reads its own memory
         assert os.stat(f"/proc/{engine.pid}/environ").st_uid == 0, "not dumpable: its memory is not that user's"
     made = os.stat(engine.control)
