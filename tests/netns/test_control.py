@@ -57,8 +57,9 @@ def test_a_second_engine_is_refused_wherever_it_runs_and_whatever_it_is_called(l
         outcome = second.launch().outcome()
         assert outcome.code == 1 and "taken by another engine" in outcome.stderr, outcome
         assert not os.path.exists(second.control)
-    cleanup = nfsteer(top.client, "cleanup")
-    assert cleanup.code == 1 and "an engine is running" in cleanup.stderr, cleanup
+    for wrap in ((), CONTAINER):
+        cleanup = nfsteer(top.client, "cleanup", wrap=wrap)
+        assert cleanup.code == 1 and "an engine is running" in cleanup.stderr, cleanup
     assert tables.save(top.client, counters=False) == before
     assert set(http_names(top.client, top.vip[4], requests=10)) == {"server1"}
     first.kill9()  # unshare hands no other signal on
