@@ -28,6 +28,7 @@
 #include <fmt/format.h>
 
 #include "api/peer.hpp"
+#include "confine/privileges.hpp"
 #include "process/log.hpp"
 
 namespace nfsteer::api {
@@ -139,6 +140,24 @@ bool is_socket(const std::string& path) {
   return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
+  ~Umask() { ::umask(before_); }
+  Umask(const Umask&) = delete;
+  Umask& operator=(const Umask&) = delete;
+
+ private:
+  mode_t before_;
+};
+
+// Whatever the umask was: who may come in is for the socket to say, and nobody else puts another one there.
+void make_folder_of(const std::string& path) {
+  const Umask born_0755(0022);
+  std::error_code ignored;  // bind says what is wrong
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+}
+
 core::Failure cannot_listen(const std::string& path, const std::string& reason) {
   return core::system_error("control socket " + path, reason, "give another path with --control");
 }
@@ -172,25 +191,25 @@ core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& i
     owner = *id;
   }
 
-  std::error_code ignored;  // bind says what is wrong
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+  make_folder_of(path);
   if (is_socket(path) && answers(path)) return cannot_listen(path, "a running engine listens there");
   remove_stale(path);
 
   auto state = std::make_shared<State>(io, limits, false, std::move(handler));
   boost::system::error_code error;
   state->acceptor.open(Local(), error);
-  const mode_t mask = ::umask(0117);  // the socket is born 0660
-  if (!error) state->acceptor.bind(Local::endpoint(path), error);
-  ::umask(mask);
+  {
+    const Umask born_0660(0117);
+    if (!error) state->acceptor.bind(Local::endpoint(path), error);
+  }
   if (error) return cannot_listen(path, error.message());
   state->path = path;
   state->group = owner;
   std::unique_ptr<HttpServer> server(new HttpServer(state));  // from here on it removes the socket
-  if (owner && ::chown(path.c_str(), static_cast<uid_t>(-1), *owner) != 0)
+  if (const int refused = owner ? confine::give_away(path, static_cast<uid_t>(-1), *owner) : 0; refused != 0)
     return core::system_error(
         "control socket " + path,
-        fmt::format("cannot give it to group \"{}\": {}", group, std::generic_category().message(errno)),
+        fmt::format("cannot give it to group \"{}\": {}", group, std::generic_category().message(refused)),
         "run the engine with CAP_CHOWN, or as a member of the group");
   state->acceptor.listen(kBacklog, error);
   if (error) return cannot_listen(path, error.message());

@@ -14,6 +14,7 @@
 
 #include "api/routes.hpp"
 #include "confine/syscall_filter.hpp"
+#include "control/running_engine.hpp"
 #include "control/version.hpp"
 #include "iptc/lock.hpp"
 #include "plugin/trial.hpp"
@@ -87,11 +88,14 @@ core::Result<void> Daemon::listen(const config::Engine& settings) {
   server_ = *std::move(server);
   // Its user may connect, and remove it at the end.
   if (user_)
-    for (const std::string& each : {settings.control, folder})
-      if ((each != folder || is_new) && chown(each.c_str(), user_->uid, static_cast<gid_t>(-1)) != 0)
+    for (const std::string& each : {settings.control, folder}) {
+      const bool is_ours = each != folder || is_new;
+      const int error = is_ours ? confine::give_away(each, user_->uid, static_cast<gid_t>(-1)) : 0;
+      if (error != 0)
         return core::system_error(
-            each, fmt::format("cannot give it to user {}: {}", settings.user, std::strerror(errno)),
+            each, fmt::format("cannot give it to user {}: {}", settings.user, std::strerror(error)),
             "run the engine with CAP_CHOWN");
+    }
   if (!settings.listen) return {};
   auto reader = api::HttpServer::listen_tcp(io_, settings.listen->address, settings.listen->port, handler);
   if (!reader) return tl::unexpected(reader.error());
@@ -102,10 +106,8 @@ core::Result<void> Daemon::listen(const config::Engine& settings) {
 // Once everything is open that needs more rights, and before there are other threads: those of workers and
 // policies inherit it.
 core::Result<void> Daemon::confine(const config::Engine& settings, const std::string& file) {
+  // The engine would find out by itself, but not be able to say which process it is.
   if (auto alone = control::refuse_beside_another(); !alone) return alone;
-  auto claim = control::NetworkClaim::take();
-  if (!claim) return tl::unexpected(claim.error());
-  claim_ = *std::move(claim);
   if (user_) {
     const auto lock = rules::XtablesLock::open_file();
     if (!lock) return tl::unexpected(lock.error());

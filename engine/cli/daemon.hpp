@@ -21,7 +21,6 @@
 #include "confine/privileges.hpp"
 #include "confine/spawner.hpp"
 #include "control/engine.hpp"
-#include "control/running_engine.hpp"
 #include "core/result.hpp"
 #include "process/file_watch.hpp"
 #include "process/log.hpp"
@@ -62,8 +61,7 @@ class Daemon {
   process::ServiceManager& manager_;
   std::optional<confine::User> user_;          // whom the engine becomes
   std::unique_ptr<confine::Spawner> spawner_;  // before all that may run programs
-  std::optional<control::NetworkClaim> claim_;
-  confine::Descriptor lock_file_;  // of the tables, where another user could not open it
+  confine::Descriptor lock_file_;              // of the tables, where another user could not open it
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   boost::asio::steady_timer log_flush_{io_};

@@ -59,9 +59,9 @@ core::Result<void> check(const std::string& file) {
 
 core::Result<void> clean_up(const std::string& control, bool force) {
   if (auto privileged = confine::check_privileges(); !privileged) return privileged;
-  if (const auto engine = control::other_engine(); engine && !force)
+  if (const auto engine = control::running_engine(); engine && !force)
     return core::system_error("cleanup",
-                              fmt::format("an engine is running (pid {}) and needs its rules", engine->pid),
+                              fmt::format("an engine is running{} and needs its rules", text_of(*engine)),
                               "stop it first, or use --force");
   api::HttpServer::remove_stale(control);
   return rules::Applier().remove();

@@ -16,7 +16,8 @@ namespace {
 
 using core::Result;
 
-constexpr std::uint64_t kQueueNumbers = 65536;  // NFQUEUE numbers have 16 bits
+constexpr std::uint64_t kQueueNumbers =
+    core::kClaimedQueue;  // NFQUEUE numbers have 16 bits; the last one is taken
 
 Result<void> read_control(const Place& place, Engine& engine) {
   const auto path = read_text(place, "write the path of the control socket");

@@ -1,10 +1,12 @@
 #include "confine/privileges.hpp"
 
 #include <cap-ng.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,8 @@
 
 #include <fmt/format.h>
 
+#include "confine/descriptor.hpp"
+
 namespace nfsteer::confine {
 namespace {
 
@@ -20,11 +24,20 @@ core::Failure cannot(const char* what) {
   return core::system_error("privileges", fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
+// No saved or real id of another is left to go back to.
+bool is_in_every_way(const User& user) {
+  uid_t uids[3];
+  gid_t gids[3];
+  return getresuid(&uids[0], &uids[1], &uids[2]) == 0 && getresgid(&gids[0], &gids[1], &gids[2]) == 0 &&
+         std::ranges::count(uids, user.uid) == 3 && std::ranges::count(gids, user.gid) == 3;
+}
+
 core::Result<void> become(const User& user) {
-  if (geteuid() == user.uid && getegid() == user.gid) return {};
+  if (is_in_every_way(user)) return {};
   // The C library's calls change every thread.
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 && setgroups(user.groups.size(), user.groups.data()) == 0 &&
-      setresgid(user.gid, user.gid, user.gid) == 0 && setresuid(user.uid, user.uid, user.uid) == 0)
+      setresgid(user.gid, user.gid, user.gid) == 0 && setresuid(user.uid, user.uid, user.uid) == 0 &&
+      prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) == 0)
     return {};
   return core::system_error("user", fmt::format("cannot become user {}: {}", user.uid, std::strerror(errno)),
                             "start as root, or with CAP_SETUID and CAP_SETGID; or leave it out");
@@ -86,6 +99,15 @@ core::Result<void> keep_only(std::initializer_list<unsigned> capabilities, const
   if (prctl(PR_SET_DUMPABLE, kSanitized ? 1 : 0, 0, 0, 0) != 0) return cannot("PR_SET_DUMPABLE");
   if (setrlimit(RLIMIT_CORE, &no_core_dumps) != 0) return cannot("RLIMIT_CORE");
   return {};
+}
+
+int give_away(const std::string& path, uid_t user, gid_t group) {
+  const Descriptor file(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!file || fstat(file.number(), &status) != 0) return errno;
+  if (S_ISLNK(status.st_mode)) return ELOOP;
+  if (status.st_uid != geteuid()) return EPERM;
+  return fchownat(file.number(), "", user, group, AT_EMPTY_PATH) == 0 ? 0 : errno;
 }
 
 }  // namespace nfsteer::confine

@@ -50,4 +50,9 @@ core::Result<User> find_user(const std::string& name);
 // Errors: it may not become that user.
 core::Result<void> keep_only(std::initializer_list<unsigned> capabilities, const User* user);
 
+// Makes a file that this process has just made somebody else's; -1 changes nothing. What is there meanwhile
+// instead, in a folder that others may write to, is not: neither what a link leads to nor what was not ours.
+// The result is an errno, or 0.
+int give_away(const std::string& path, uid_t user, gid_t group);
+
 }  // namespace nfsteer::confine

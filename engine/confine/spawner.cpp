@@ -129,7 +129,8 @@ class Server {
                                                                 : start(request, words, received.descriptors);
       std::vector<int> pidfd;
       if (answer.pid >= 0) pidfd.push_back(started_.back().pidfd.number());
-      if (!send_with(socket_, {reinterpret_cast<const char*>(&answer), sizeof(answer)}, pidfd)) return;
+      if (!send_with(socket_, {reinterpret_cast<const char*>(&answer), sizeof(answer)}, pidfd))
+        return end_all();
     }
   }
 
@@ -140,8 +141,7 @@ class Server {
   }
 
   Answer end(pid_t group) const {
-    const auto found =
-        std::ranges::find_if(started_, [&](const Launched& each) { return each.pid == group; });
+    const auto found = std::ranges::find(started_, group, &Launched::pid);
     if (found == started_.end() || is_reaped(*found)) return {-1, ESRCH};
     return {-1, kill(-group, SIGKILL) == 0 ? 0 : errno};
   }
@@ -180,6 +180,7 @@ class Server {
       return program.arguments.empty() || !descriptors.empty() ? std::nullopt : std::optional(program);
     program.path = options_.path;
     program.arguments.insert(program.arguments.begin(), options_.arguments.begin(), options_.arguments.end());
+    program.environment.clear();  // LD_PRELOAD would make it another program
     for (char** each = environ; *each != nullptr; ++each)
       program.environment.emplace_back(*each);
     for (std::size_t i = 0; i < descriptors.size(); ++i) {

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "control/running_engine.hpp"
 #include "netlink/queue_stats.hpp"
 #include "plan/plan.hpp"
 #include "plugin/trial.hpp"
@@ -46,7 +45,7 @@ std::uint64_t random_seed() {
 }  // namespace
 
 Engine::Engine(asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
-               Means means, core::QueueLayout layout, netlink::InterfaceTable interfaces)
+               Means means, core::QueueLayout layout, NetworkClaim claim, netlink::InterfaceTable interfaces)
     : settings_(std::move(config.engine)),
       source_(std::move(source)),
       seed_(settings_.seed.value_or(random_seed())),
@@ -58,6 +57,7 @@ Engine::Engine(asio::io_context& io, config::Config config, Source source, Polic
       policies_(layout.workers,
                 plugin::Loader({build_own ? "" : plugin::trial_program(), kDecisionBudget_ns, means.spawner}),
                 {kDecisionBudget_ns, monotonic_ns}, build_own),
+      claim_(std::move(claim)),
       published_(layout.workers, empty_snapshot()),
       interfaces_(std::move(interfaces)),
       started_(std::chrono::steady_clock::now()),
@@ -71,14 +71,13 @@ core::Result<std::unique_ptr<Engine>> Engine::start(asio::io_context& io, config
                                                     Means means) {
   const core::QueueLayout layout{config.engine.queue_base, config.engine.workers()};
   std::vector<Service> services = std::move(config.services);
-  if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
+  auto claim = NetworkClaim::take();
+  if (!claim) return tl::unexpected(claim.error());
   auto interfaces = netlink::InterfaceTable::open();
   if (!interfaces) return tl::unexpected(interfaces.error());
   std::unique_ptr<Engine> engine(new Engine(io, std::move(config), std::move(source), std::move(build_own),
-                                            means, layout, std::move(*interfaces)));
+                                            means, layout, *std::move(claim), *std::move(interfaces)));
   if (auto started = engine->start_workers(); !started) return tl::unexpected(started.error());
-  // Again, now that we can be seen: of two that start at once, at least one leaves.
-  if (auto alone = refuse_beside_another(); !alone) return tl::unexpected(alone.error());
   engine->follow_connections();
   engine->running_ = true;
   if (auto changed = engine->change_services(std::move(services)); !changed) {

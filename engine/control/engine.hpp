@@ -36,6 +36,7 @@
 #include "control/policies.hpp"
 #include "control/published_snapshot.hpp"
 #include "control/rule_watch.hpp"
+#include "control/running_engine.hpp"
 #include "control/shadow_log.hpp"
 #include "control/slots.hpp"
 #include "control/status.hpp"
@@ -118,7 +119,7 @@ class Engine {
 
  private:
   Engine(boost::asio::io_context& io, config::Config config, Source source, Policies::OwnBuilder build_own,
-         Means means, core::QueueLayout layout, netlink::InterfaceTable interfaces);
+         Means means, core::QueueLayout layout, NetworkClaim claim, netlink::InterfaceTable interfaces);
 
   core::Result<void> start_workers();
   void follow_connections();
@@ -186,6 +187,7 @@ class Engine {
   Policies policies_;
   ShadowLog shadows_;
   std::map<std::uint32_t, std::uint64_t> picks_at_tick_;  // by backend slot, where pending ones are counted
+  NetworkClaim claim_;
   PublishedSnapshot published_;
   std::vector<std::unique_ptr<Worker>> workers_;
   netlink::InterfaceTable interfaces_;

@@ -1,5 +1,10 @@
 // Is there an engine in this network namespace already? Its rules and ours would stand in the same chains, so
 // there is room for one, whatever its queues and control socket.
+//
+// The kernel answers: an engine holds kClaimedQueue, to which no rule sends packets, from its start to its
+// end, however it ends. A queue belongs to the network namespace, whatever mount and process namespaces or
+// users share it and whatever the programs are called; one process at a time has it, and it takes
+// CAP_NET_ADMIN.
 #pragma once
 
 #include <sys/types.h>
@@ -8,35 +13,35 @@
 #include <optional>
 #include <utility>
 
-#include "confine/descriptor.hpp"
+#include "core/queue_layout.hpp"
 #include "core/result.hpp"
+#include "netlink/queue_socket.hpp"
 
 namespace nfsteer::control {
 
 struct RunningEngine {
-  pid_t pid = 0;
-  std::uint16_t queue = 0;  // one that it holds
+  std::optional<pid_t>
+      pid;  // nothing: of a process namespace, or with rights, that this process cannot look into
 };
 
-// Another process than this one, as far as /proc shows it: an engine in a process namespace of its own stays
-// unseen, and is met only where it holds the same queues.
-// To look into another engine, which has given up its own rights and is not dumpable, takes CAP_SYS_PTRACE.
-std::optional<RunningEngine> other_engine();
+// Who holds the claim, be it this process. (To look into an engine, which is not dumpable, takes
+// CAP_SYS_PTRACE.)
+std::optional<RunningEngine> running_engine();
 
-// An error that names the other engine, if there is one.
+// " (pid 12)", or nothing.
+std::string text_of(const RunningEngine& engine);
+
+// An error that names the engine, if there is one.
 core::Result<void> refuse_beside_another();
 
-// Held by the engine of a network namespace for as long as it runs: an abstract unix socket, which belongs to
-// the namespace, is there for one process at a time, whoever may look into whom, and goes with its process.
-// One that a user without rights has bound claims nothing.
 class NetworkClaim {
  public:
-  // Errors: another engine holds it.
+  // Errors: another engine holds it; the kernel has no NFQUEUE; no CAP_NET_ADMIN.
   static core::Result<NetworkClaim> take();
 
  private:
-  explicit NetworkClaim(confine::Descriptor socket) : socket_(std::move(socket)) {}
-  confine::Descriptor socket_;
+  explicit NetworkClaim(netlink::QueueSocket socket) : socket_(std::move(socket)) {}
+  netlink::QueueSocket socket_;
 };
 
 }  // namespace nfsteer::control

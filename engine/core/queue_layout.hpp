@@ -30,6 +30,9 @@ constexpr std::string_view to_string(QueueGroup group) {
 
 inline constexpr std::uint16_t kWorkersMax = 64;
 
+// Held by the engine of a network namespace, whatever its layout; no rule sends packets there.
+inline constexpr std::uint16_t kClaimedQueue = 65535;
+
 // The groups lie one behind the other: base + group * workers + worker.
 struct QueueLayout {
   std::uint16_t base = 0;     // first queue number

@@ -29,7 +29,9 @@ inline constexpr std::chrono::milliseconds kPythonTrialMax{15000};
 std::vector<std::string> trial_arguments(core::Seccomp filter);
 
 // This program as what Trial::program can be; empty where it does not know the command: in a Python process.
+// Those that do know it define nfsteer_knows_trials, whatever they are called.
 std::string trial_program();
+extern "C" __attribute__((weak)) const char nfsteer_knows_trials;
 
 struct Trial {
   confine::Spawner* spawner;  // starts the program, which is then the spawner's; null: it is started here

@@ -113,8 +113,8 @@ class Workshop:
         """False if it does not compile."""
         targets = {test.split()[0] for test in tests if test.startswith("unit_")}
         targets |= {"nfsteer" for test in tests if not test.startswith("unit_")}
-        targets |= {"policy_fixtures" for test in tests if "test_policy_files" in test}
-        targets |= {"nfsteer_python_host" for test in tests if "test_python" in test or "test_packages" in test}
+        targets |= {"policy_fixtures" for test in tests if "test_policy_files" in test or "test_security" in test}
+        targets |= {"nfsteer_python_host" for test in tests if re.search("test_(python|packages|security)", test)}
         return run(["ninja", "-C", self.build, *sorted(targets)], self.folder, BUILD_SECONDS, self.log) == 0
 
     def run_tests(self, tests):

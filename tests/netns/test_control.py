@@ -10,7 +10,8 @@ import socket
 import pytest
 
 from support import tables
-from support.engine import nfsteer, service
+from support.engine import BINARY, nfsteer, service
+from support.hosts import new_folder
 from support.stats import assert_shares
 from support.traffic import Load, ask, http_names
 
@@ -18,7 +19,7 @@ WEIGHTS = {"server1": 1, "server2": 3}
 
 
 @pytest.mark.parametrize("queue_base", [0, 500])
-def test_a_second_engine_names_the_owner_of_the_queue_and_leaves(lab, queue_base):
+def test_a_second_engine_names_the_first_one_and_leaves(lab, queue_base):
     """With queues of its own, too: there is one set of chains in a namespace."""
     top = lab.topology()
     first = lab.web(top)
@@ -29,12 +30,39 @@ def test_a_second_engine_names_the_owner_of_the_queue_and_leaves(lab, queue_base
     outcome = second.outcome()
     assert outcome.code == 1, outcome
     line = outcome.stderr.strip().splitlines()[-1]
-    assert line.startswith("nfsteer: ") and "queue 0" in line and str(first.pid) in line, line
+    assert line.startswith("nfsteer: network namespace: taken by another engine") and f"(pid {first.pid})" in line, line
     assert tables.save(top.client, counters=False) == before
     picks = first.service()["picks"]
     assert_shares(http_names(top.client, top.vip[4], requests=100), WEIGHTS)
     assert first.service()["picks"] >= picks + 100
     load.stop().assert_flawless("beside a second engine")
+
+
+# A process, a mount and so a /run of its own; the network namespace is shared, as that of the containers of a pod.
+CONTAINER = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+             "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("kind", ["in a container", "renamed"])
+def test_a_second_engine_is_refused_wherever_it_runs_and_whatever_it_is_called(lab, kind):
+    top = lab.topology()
+    renamed = os.path.join(new_folder("renamed"), "balancer")
+    os.symlink(os.path.realpath(BINARY), renamed)
+    how = {"wrap": CONTAINER} if kind == "in a container" else {"program": renamed}
+    first = lab.engine(top, [service("web", top.vip[4], [top.backend(1)], port=80)], **how)
+    before = tables.save(top.client, counters=False)
+    for options in ({}, how):
+        second = lab.engine(top, [service("mine", "10.0.0.41", [top.backend(1)])], start=False,
+                            engine={"queue_base": 500}, **options)
+        outcome = second.launch().outcome()
+        assert outcome.code == 1 and "taken by another engine" in outcome.stderr, outcome
+        assert not os.path.exists(second.control)
+    for wrap in ((), CONTAINER):
+        cleanup = nfsteer(top.client, "cleanup", wrap=wrap)
+        assert cleanup.code == 1 and "an engine is running" in cleanup.stderr, cleanup
+    assert tables.save(top.client, counters=False) == before
+    assert set(http_names(top.client, top.vip[4], requests=10)) == {"server1"}
+    first.kill9()  # unshare hands no other signal on
 
 
 def test_a_second_engine_on_the_control_socket_leaves(lab):

@@ -68,6 +68,16 @@ def set_policy(engine, text):
     assert outcome.code == 0, outcome
 
 
+def test_an_engine_of_another_name_tries_them_too(lab, tmp_path):
+    top = lab.topology(web=False)
+    program = tmp_path / "balancer"
+    shutil.copy(BINARY, program)
+    engine = lab.engine(top, [service("web", top.vip[4], [top.backend(1), top.backend(2)])], program=program)
+    outcome = engine.command("policy", "web", policy("crash_in_create"))
+    assert outcome.code != 0 and REFUSED["crash_in_create"] in outcome.stderr, outcome
+    assert engine.running()
+
+
 @pytest.mark.parametrize("compiler", ["cc", "gcc", "clang"])
 def test_the_c_sources_are_plain_c11(compiler, tmp_path):
     if not shutil.which(compiler):

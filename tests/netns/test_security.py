@@ -128,7 +128,8 @@ def test_code_in_the_engine_cannot_do_what_it_does_not_need(lab):
                                             "bpf", "undumpable", "packet")} == {errno.EPERM}, reports
         assert each.pop("clone3") == each.pop("future") == errno.ENOSYS
         assert each.pop("inet") == each.pop("unix") == 0
-    assert reports[str(engine.pid)] == {"uid": 0, "dumpable": 0}
+    assert reports.pop(str(engine.pid)) == {"uid": 0, "dumpable": 0, "capable": 1}
+    assert [each["capable"] for each in reports.values()] == [0], "its trial"
     with top.client.inside():
         ask(top.vip[4])
 
@@ -148,6 +149,55 @@ def test_a_filter_that_logs_refuses_nothing(lab):
     engine = lab.web(top, engine={"seccomp": "log"})
     assert {each["Seccomp"] for each in threads_of(engine)} == {"2"}
     assert_shares(http_names(top.client, top.vip[4], requests=40), WEIGHTS)
+
+
+PYTHON_POLICY = """
+import nfsteer
+class Mine(nfsteer.Policy):
+    def build(self, backends):
+        return nfsteer.Table([each for each in backends for _ in range(each.weight)])
+"""
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not POLICIES.is_dir(), reason=f"{POLICIES} is not there: build all targets")
+def test_nothing_that_the_engine_or_a_policy_does_is_refused(lab, tmp_path):
+    """All modes, checks, kinds of policies and changes, beside a strace that notes which calls fail."""
+    if sanitized():
+        pytest.skip("a sanitizer's filter refuses nothing")
+    tmp_path.chmod(0o755)
+    (tmp_path / "mine.py").write_text(PYTHON_POLICY)
+    top = lab.topology()
+    notes = pathlib.Path(new_folder("strace")) / "notes"
+    vips = [f"10.0.0.{50 + n}" for n in range(4)]
+    every = {"interval": "1s", "timeout": "1s"}
+    checks = ({"type": "tcp", "port": 80}, {"type": "http", "port": 80}, {"type": "icmp"},
+              {"type": "exec", "command": ["/bin/true"]})
+    services = [service(f"s{n}", vip, [top.backend(1), top.backend(2)], health={**every, **check})
+                for n, (vip, check) in enumerate(zip(vips, checks))]
+    web = service("web", top.vip[4], [{"address": top.backend(n), "weight": 1} for n in (1, 2)], port=80,
+                  affinity="client", shadow="maglev")
+    engine = lab.engine(top, [web, *services], engine={"watch": True}, start=False,
+                        wrap=("strace", "-D", "-f", "-q", "-Z", "-s0", "-e", "signal=none", "-o", notes))
+    engine.start(40)
+    host = pathlib.Path(BINARY).resolve().parents[1] / "bindings/python/nfsteer-python.so"
+    policies = ["maglev", "least-connections", "peak-ewma", f"{POLICIES}/first.so",
+                *([f"{tmp_path}/mine.py:Mine"] if host.exists() else [])]
+    for mode, policy in zip(("rewrite", "dnat", "inspect", "connection", "rewrite"), policies):
+        engine.mode(mode)
+        assert engine.command("policy", "web", policy, seconds=40).code == 0
+        assert set(http_names(top.client, top.vip[4], requests=20)) <= {"server1", "server2"}
+    engine.weight(top.backend(1), 0)
+    engine.configure([web, *services[:2]])
+    wait_until(lambda: len(engine.status()["services"]) == 3, "the changed file is read")
+    assert engine.api("GET", "/v1/metrics").status == 200
+    wait_until(lambda: engine.service("s1")["backends"][0]["health"]["checks_passed"] > 1, "checks pass", 20)
+    pid = engine.pid
+    engine.stop(40)
+    wait_until(lambda: f"{pid} +++ exited with 0 +++" in re.sub(" +", " ", notes.read_text()), "all is noted")
+    failed = notes.read_text().splitlines()
+    assert len(failed) > 10, "failing calls are seen"
+    assert not [line for line in failed if "EPERM" in line]
 
 
 # Programs
@@ -190,6 +240,27 @@ def test_a_check_that_hangs_is_ended_and_none_outlives_a_killed_engine(lab):
     wait_until(lambda: not asleep() and not is_alive(spawner), "nothing is left of it")
 
 
+def test_a_check_that_starts_while_the_engine_is_killed_does_not_outlive_it(lab):
+    top = lab.topology(web=False)
+    mark = f"{lab.random.randrange(1 << 30) + 1000}"
+    engine = lab.web(top)
+    spawner = engine.spawner()
+    os.kill(spawner, signal.SIGSTOP)
+    engine.configure([checked(top, "/bin/sleep", mark, every="60s")])
+    engine.process.signal(signal.SIGHUP)
+
+    def waits_for_its_spawner():
+        try:
+            return engine.api("GET", "/v1/status", seconds=1).status != 200
+        except OSError:
+            return True
+    wait_until(waits_for_its_spawner, "a program is asked for")
+    engine.kill9()
+    os.kill(spawner, signal.SIGCONT)
+    wait_until(lambda: not is_alive(spawner), "the spawner ends")
+    wait_until(lambda: not run("pgrep", "-f", f"^/bin/sleep {mark}$", check=False).stdout, "and all that it has started")
+
+
 def test_the_engine_steers_on_without_its_spawner(lab):
     top = lab.topology()
     engine = lab.web(top)
@@ -205,10 +276,13 @@ def test_the_engine_steers_on_without_its_spawner(lab):
 def test_as_another_user_it_does_all_that_it_does_as_root(lab):
     top = lab.topology()
     user = pwd.getpwnam(USER)
-    engine = lab.web(top, engine={"user": USER, "on_stop": "remove"})
+    backends = [{"address": top.backend(n), "weight": n} for n in (1, 2)]
+    engine = lab.engine(top, [service("web", top.vip[4], backends, port=80)], preexec=lambda: os.setgroups([OTHER_GROUP]),
+                        engine={"user": USER, "on_stop": "remove"})
     for each in threads_of(engine):
         assert has_rights(each, KEPT) and each["Uid"].split() == [str(user.pw_uid)] * 4, each
         assert each["Gid"].split() == [str(user.pw_gid)] * 4, each
+        assert str(OTHER_GROUP) not in each["Groups"].split(), "whoever starts it leaves nothing"
     if not sanitized():  # which reads its own memory
         assert os.stat(f"/proc/{engine.pid}/environ").st_uid == 0, "not dumpable: its memory is not that user's"
     made = os.stat(engine.control)
@@ -222,7 +296,8 @@ def test_as_another_user_it_does_all_that_it_does_as_root(lab):
     if POLICIES.is_dir():
         folder = pathlib.Path(new_folder("report"))
         os.chown(folder, user.pw_uid, user.pw_gid)
-        assert {each["uid"] for each in load_forbidden(engine, folder).values()} == {user.pw_uid}
+        reports = load_forbidden(engine, folder)
+        assert [each["uid"] for each in reports.values()] == [user.pw_uid] * 2, "the engine and its trial"
     load.stop().assert_flawless("as another user")
     engine.stop()
     assert not tables.ours(top.client)
@@ -230,10 +305,12 @@ def test_as_another_user_it_does_all_that_it_does_as_root(lab):
 
 def test_a_folder_that_it_makes_for_its_socket_is_that_users(lab):
     top = lab.topology(web=False)
-    engine = lab.web(top, start=False, engine={"user": USER})
+    engine = lab.engine(top, [], start=False, engine={"user": USER}, preexec=lambda: os.umask(0))
     engine.control = f"{engine.folder}/made/control.sock"
     engine.start()
-    assert os.stat(f"{engine.folder}/made").st_uid == pwd.getpwnam(USER).pw_uid
+    made = os.stat(f"{engine.folder}/made")
+    assert (made.st_uid, stat.S_IMODE(made.st_mode)) == (pwd.getpwnam(USER).pw_uid, 0o755), "whatever the umask"
+    assert stat.S_IMODE(os.stat(engine.control).st_mode) == 0o660
     engine.stop()
     assert os.listdir(f"{engine.folder}/made") == []
 

@@ -37,6 +37,18 @@ static int executed(void) {
   return outcome(execve("/nonexistent", nothing, nothing));
 }
 
+/* Whether this process has any capability; capget() is not its to call. */
+static int is_capable(void) {
+  unsigned long long permitted = 0;
+  char line[256];
+  FILE *status = fopen("/proc/self/status", "r");
+  if (status == NULL) return -1;
+  while (fgets(line, sizeof line, status) != NULL)
+    if (sscanf(line, "CapPrm: %llx", &permitted) == 1) break;
+  fclose(status);
+  return permitted != 0;
+}
+
 static void *create(const nfsteer_input *input, char *error, size_t error_size) {
   const char *path = NULL;
   for (uint32_t index = 0; index < input->option_count; ++index)
@@ -44,6 +56,7 @@ static void *create(const nfsteer_input *input, char *error, size_t error_size) 
   FILE *report = path == NULL ? NULL : fopen(path, "a");
   if (report != NULL) {
     fprintf(report, "pid=%d uid=%d dumpable=%d", (int)getpid(), (int)geteuid(), prctl(PR_GET_DUMPABLE));
+    fprintf(report, " capable=%d", is_capable());
     fprintf(report, " execve=%d fork=%d clone3=%d", executed(), forked(), outcome(syscall(SYS_clone3, NULL, 0)));
     fprintf(report, " ptrace=%d", outcome(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL)));
     fprintf(report, " kill=%d", outcome(kill(getppid(), 0)));

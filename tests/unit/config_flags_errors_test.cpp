@@ -107,7 +107,7 @@ TEST(ConfigFlagErrors, EngineFlagsAreCheckedAndAWrongOneChangesNothing) {
       {[](auto& flags) { flags.queues = "65"; },
        "--queues: 65 is not a whole number from 1 to 64; write how many, or leave it out for one per CPU"},
       {[](auto& flags) { flags.queue_base = "-1"; },
-       "--queue-base: -1 is not a whole number from 0 to 65535; write the first queue number"},
+       "--queue-base: -1 is not a whole number from 0 to 65534; write the first queue number"},
       {[](auto& flags) { flags.queue_length = "many"; },
        "--queue-length: \"many\" is not a whole number from 1 to 65536; write how many packets a queue "
        "holds"},
@@ -131,11 +131,11 @@ TEST(ConfigFlagErrors, EngineFlagsAreCheckedAndAWrongOneChangesNothing) {
       {[](auto& flags) { flags.seccomp = "on"; }, "--seccomp: \"on\" is unknown; use enforce, log or off"},
       {[](auto& flags) { flags.on_stop = "stay"; }, "--on-stop: \"stay\" is unknown; use keep or remove"},
       {[](auto& flags) { flags.queue_base = "65533"; },
-       "--queue-base: 2 workers need 6 queues from 65533 on, beyond the last number 65535; use a queue base "
-       "of at most 65530"},
+       "--queue-base: 2 workers need 6 queues from 65533 on, beyond the last number 65534; use a queue base "
+       "of at most 65529"},
       {[](auto& flags) { flags.queues = "64"; },
-       "--queues: 64 workers need 192 queues from 65400 on, beyond the last number 65535; use a queue base "
-       "of at most 65344"},
+       "--queues: 64 workers need 192 queues from 65400 on, beyond the last number 65534; use a queue base "
+       "of at most 65343"},
   };
   auto config = from_flags(good_flags());
   ASSERT_TRUE(config);

@@ -220,8 +220,8 @@ TEST(ConfigValueErrors, EngineSettings) {
       {engine("queues: 65"),
        "demo.yaml:2: engine.queues: 65 is not a whole number from 1 to 64; write how many, or leave it out "
        "for one per CPU"},
-      {engine("queue_base: 65536"),
-       "demo.yaml:2: engine.queue_base: 65536 is not a whole number from 0 to 65535; write the first queue "
+      {engine("queue_base: 65535"),
+       "demo.yaml:2: engine.queue_base: 65535 is not a whole number from 0 to 65534; write the first queue "
        "number"},
       {engine("queue_length: 0"),
        "demo.yaml:2: engine.queue_length: 0 is not a whole number from 1 to 65536; write how many packets a "
@@ -266,11 +266,11 @@ TEST(ConfigValueErrors, EngineSettings) {
        "'-', or leave it out to stay who starts the engine"},
       {engine("on_stop: stay"), "demo.yaml:2: engine.on_stop: \"stay\" is unknown; use keep or remove"},
       {engine("queues: 2\n  queue_base: 65531"),
-       "demo.yaml:3: engine.queue_base: 2 workers need 6 queues from 65531 on, beyond the last number 65535; "
-       "use a queue base of at most 65530"},
-      {engine("queue_base: 65535"),
-       "demo.yaml:2: engine.queue_base: 2 workers need 6 queues from 65535 on, beyond the last number 65535; "
-       "use a queue base of at most 65530"},
+       "demo.yaml:3: engine.queue_base: 2 workers need 6 queues from 65531 on, beyond the last number 65534; "
+       "use a queue base of at most 65529"},
+      {engine("queue_base: 65534"),
+       "demo.yaml:2: engine.queue_base: 2 workers need 6 queues from 65534 on, beyond the last number 65534; "
+       "use a queue base of at most 65529"},
   });
 }
 

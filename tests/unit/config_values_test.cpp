@@ -228,8 +228,8 @@ TEST(ConfigValues, LoopbackBackendsNeedALoopbackVip) {
 }
 
 TEST(ConfigValues, TheLastQueueNumbersCanBeUsed) {
-  const Config config = parsed("engine: {queues: 2, queue_base: 65530}\nservices: []");
-  EXPECT_EQ((core::QueueLayout{config.engine.queue_base, 2}.queue(core::QueueGroup::rewrite, 1)), 65535);
+  const Config config = parsed("engine: {queues: 2, queue_base: 65529}\nservices: []");
+  EXPECT_EQ((core::QueueLayout{config.engine.queue_base, 2}.queue(core::QueueGroup::rewrite, 1)), 65534);
 }
 
 TEST(ConfigValues, JsonIsYaml) {

@@ -1,15 +1,13 @@
-// The process that runs programs for the engine, and the filter of system calls.
+// The process that runs programs for the engine.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,7 +17,6 @@
 
 #include "confine/child_process.hpp"
 #include "confine/spawner.hpp"
-#include "confine/syscall_filter.hpp"
 
 namespace nfsteer::confine {
 namespace {
@@ -86,6 +83,15 @@ TEST_F(SpawnerTest, AsTheEngineItRunsOnlyWhatItWasStartedFor) {
   EXPECT_STREQ(text, "heard");
 }
 
+// Words of the loader's or of Python's would make it run other code, with the engine's rights and no filter.
+TEST_F(SpawnerTest, AsTheEngineItsEnvironmentIsNotTheRequests) {
+  EXPECT_EQ(status_of({.as = Program::As::engine,
+                       .path = "",
+                       .arguments = {"test -z \"$LD_PRELOAD$PYTHONPATH$WORD\" && test -n \"$PATH\""},
+                       .environment = {"LD_PRELOAD=/nonexistent", "PYTHONPATH=/tmp", "WORD=given"}}),
+            0);
+}
+
 TEST_F(SpawnerTest, NobodyIsGivenDescriptors) {
   Program program = shell("exit 0");
   program.given = {{STDIN_FILENO, 0}};
@@ -125,53 +131,6 @@ TEST_F(SpawnerTest, ItEndsWithItsOwner) {
   const pid_t pid = spawner_->pid();
   spawner_.reset();
   EXPECT_EQ(kill(pid, 0), -1);
-}
-
-// The exit code of a process with the filter.
-int filtered(core::Seccomp mode, const std::function<int()>& body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(install_syscall_filter(mode) ? body() : 99);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-int errno_of(long result) {
-  return result < 0 ? errno : 0;
-}
-
-// What a call ends with where the filter refuses it; a sanitizer's build refuses nothing.
-int refused(int otherwise) {
-  return kSanitized ? otherwise : EPERM;
-}
-
-TEST(SyscallFilter, RefusesWhatIsNotListed) {
-  using core::Seccomp;
-  EXPECT_EQ(filtered(Seccomp::enforce, [] { return errno_of(execl("/nonexistent", "x", nullptr)); }),
-            refused(ENOENT));
-  EXPECT_EQ(filtered(Seccomp::enforce, [] { return errno_of(kill(getppid(), 0)); }), refused(0));
-  EXPECT_EQ(filtered(Seccomp::enforce, [] { return errno_of(socket(AF_PACKET, SOCK_RAW, 0)); }), refused(0));
-  EXPECT_EQ(filtered(Seccomp::enforce, [] { return errno_of(syscall(599)); }), ENOSYS);
-  EXPECT_EQ(filtered(Seccomp::enforce, [] { return errno_of(socket(AF_INET, SOCK_DGRAM, 0)); }), 0);
-  EXPECT_EQ(filtered(Seccomp::log, [] { return errno_of(execl("/nonexistent", "x", nullptr)); }), ENOENT);
-  EXPECT_EQ(filtered(Seccomp::off, [] { return errno_of(execl("/nonexistent", "x", nullptr)); }), ENOENT);
-}
-
-TEST(SyscallFilter, HighBitsOfAnArgumentThatTheKernelIgnoresChangeNothing) {
-  const long high = 1L << 32;
-  EXPECT_EQ(filtered(core::Seccomp::enforce,
-                     [=] { return errno_of(syscall(SYS_socket, high | AF_PACKET, SOCK_RAW, 0)); }),
-            refused(0));
-}
-
-TEST(SyscallFilter, ThreadsStartAndEndUnderIt) {
-  EXPECT_EQ(filtered(core::Seccomp::enforce,
-                     [] {
-                       int seen = 1;
-                       std::thread([&] { seen = 0; }).join();
-                       return seen;
-                     }),
-            0);
 }
 
 }  // namespace
