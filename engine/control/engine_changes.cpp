@@ -264,11 +264,14 @@ void Engine::report_unanswered() {
 void Engine::forget_stale_flows(const std::vector<Service>& held_before) {
   const std::vector<Service> held = holding(services_, availability_);
   if (!may_leave_stale_flows(held_before, held)) return;
-  const auto forgotten = forget(stale_flows(held_before, held));
+  const auto forgotten =
+      forget([stale = stale_flows(held_before, held), unbound = unbound_flows(services_)](
+                 const netlink::Connection& each) { return stale(each) || unbound(each); });
   if (!forgotten) {
-    spdlog::warn("flows to backends that are gone may go on: {}", forgotten.error().line());
+    spdlog::warn("flows to backends that are gone, or to none, may go on: {}", forgotten.error().line());
   } else if (*forgotten > 0) {
-    spdlog::info("forgot {} flow{} to backends that are gone", *forgotten, *forgotten == 1 ? "" : "s");
+    spdlog::info("forgot {} flow{} to backends that are gone, or to none", *forgotten,
+                 *forgotten == 1 ? "" : "s");
   }
 }
 

@@ -57,13 +57,15 @@ void Engine::look_after_rules() {
 void Engine::repair(const rules::RuleSet& planned, const rules::Damage& damage) {
   const auto applied = rules_.apply(planned, kLockWait);
   const auto now = RuleWatch::Clock::now();
-  const auto pause = rule_watch_.repaired(now);
   if (!applied) {
+    rule_watch_.failed(now);
+    ++rule_errors_;
     process::log_limited(spdlog::level::err,
                          "others have changed our rules ({}), which cannot be put right yet: {}", damage.text,
                          applied.error().line());
     return;
   }
+  const auto pause = rule_watch_.repaired(now);
   rule_watch_.adopt(rules_.outlines_left(), now);
   rule_repairs_ += damage.tables;
   process::log_limited(spdlog::level::warn, "others had changed our rules, they are put right: {}{}",

@@ -15,6 +15,7 @@ void RuleWatch::adopt(rules::Outlines outlines, Clock::time_point now) {
   adopted_ = std::move(outlines);
   last_seen_ = adopted_;
   differs_since_.reset();
+  retry_ = {};
   all_again_ = std::max(all_again_, now + kCompareEvery);
 }
 
@@ -42,6 +43,11 @@ RuleWatch::Clock::duration RuleWatch::repaired(Clock::time_point now) {
   last_repair_ = now;
   not_before_ = std::max(not_before_, now + pause_);
   return pause_;
+}
+
+void RuleWatch::failed(Clock::time_point now) {
+  retry_ = std::clamp<Clock::duration>(2 * retry_, kPoll, kRetryMax);
+  not_before_ = std::max(not_before_, now + retry_);
 }
 
 }  // namespace nfsteer::control

@@ -9,7 +9,8 @@
 // changes anything.
 //
 // Whoever undoes our repairs again and again may mean it: each repair that follows soon upon another doubles
-// the pause before the next one.
+// the pause before the next one. A repair that fails, since somebody holds the lock, say, is no such fight:
+// it is tried again sooner, and never less often than every few seconds.
 #pragma once
 
 #include <chrono>
@@ -30,6 +31,7 @@ class RuleWatch {
   static constexpr std::chrono::seconds kSoon{10};  // what is needed so soon after a repair is a fight
   static constexpr std::chrono::seconds kPauseMin{1};
   static constexpr std::chrono::seconds kPauseMax{30};
+  static constexpr std::chrono::seconds kRetryMax{5};
 
   // Our own change, or a comparison that found nothing wrong, has left the tables like this.
   void adopt(rules::Outlines outlines, Clock::time_point now);
@@ -40,8 +42,11 @@ class RuleWatch {
   // A comparison is over.
   void compared(Clock::time_point began, Clock::time_point now);
 
-  // A repair was made, or tried. Returns how long the next one waits: nothing, unless this is a fight.
+  // A repair was made. Returns how long the next one waits: nothing, unless this is a fight.
   Clock::duration repaired(Clock::time_point now);
+
+  // A repair could not be made.
+  void failed(Clock::time_point now);
 
  private:
   rules::Outlines adopted_;
@@ -50,7 +55,8 @@ class RuleWatch {
   Clock::time_point not_before_{};
   Clock::time_point all_again_{};  // when to compare though nothing shows
   std::optional<Clock::time_point> last_repair_;
-  Clock::duration pause_{};
+  Clock::duration pause_{};  // after repairs
+  Clock::duration retry_{};  // after failed ones
 };
 
 }  // namespace nfsteer::control

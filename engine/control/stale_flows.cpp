@@ -115,10 +115,9 @@ bool may_leave_stale_flows(const std::vector<Service>& before, const std::vector
     const auto now = same_scope(after, old);
     return forgets(old) && (now == after.end() || !has_all_backends_of(*now, old));
   });
-  // A new service may take what an older, wider one took, or what an earlier engine left.
-  return lost || std::ranges::any_of(after, [&](const Service& each) {
-           return forgets(each) && same_scope(before, each) == before.end();
-         });
+  // A new service may take what an older, wider one took, what an earlier engine left, or what went nowhere.
+  return lost || std::ranges::any_of(
+                     after, [&](const Service& each) { return same_scope(before, each) == before.end(); });
 }
 
 std::vector<Service> holding(const std::vector<Service>& services,

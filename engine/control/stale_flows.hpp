@@ -26,17 +26,18 @@ namespace nfsteer::control {
 std::function<bool(const netlink::Connection&)> stale_flows(const std::vector<core::Service>& before,
                                                             const std::vector<core::Service>& after);
 
-// True for what began while our rules were not there: connections to a service that are not translated, and
-// that nobody has answered. Conntrack asks the rules about the first packet only; what is sent again would go
-// nowhere for as long as the entry lives, which each packet renews.
+// True for what began while our rules were not there, since others had removed them, or since the service did
+// not exist yet: connections to a service that are not translated, and that nobody has answered. Conntrack
+// asks the rules about the first packet only; what is sent again would go nowhere for as long as the entry
+// lives, which each packet renews.
 //
 // True, too, for a backend's answer to a packet that the engine had rewritten and no rule translated: before
 // Linux 6.12 the flow's next packet, rewritten the same way, is taken for one of that entry when it comes
 // back from its queue (__nf_conntrack_update), and asks no rule either.
 std::function<bool(const netlink::Connection&)> unbound_flows(const std::vector<core::Service>& services);
 
-// Whether the change can have left any: a backend is gone, or a service is new or gone, that has flows to
-// forget at all.
+// Whether the change can have left any of either: a service is new; or a backend, or a service, is gone that
+// has flows to forget at all.
 bool may_leave_stale_flows(const std::vector<core::Service>& before, const std::vector<core::Service>& after);
 
 // The services with those of their backends that keep the connections they have. `availability`: of each

@@ -72,7 +72,7 @@ void Worker::run() noexcept {
     if (pacing.should_wait()) std::this_thread::sleep_for(netlink::Pacing::kWait);
     ReceiveOutcome got = receive(arena_, true);
     if (got.kind != ReceiveOutcome::Kind::data) {
-      if (has_unanswered_) accept_unanswered();
+      if (has_unanswered_) accept_unanswered(got.kind == ReceiveOutcome::Kind::empty);
       pacing.batch_done(0, netlink::Pacing::Clock::now());
       continue;
     }
@@ -91,7 +91,7 @@ void Worker::run() noexcept {
     } while (got.kind == ReceiveOutcome::Kind::data);
     if (packets > 0) counters_.count_batch(packets, nanoseconds_since(began));
     send();
-    if (has_unanswered_ && got.kind == ReceiveOutcome::Kind::empty) accept_unanswered();
+    if (has_unanswered_) accept_unanswered(got.kind == ReceiveOutcome::Kind::empty);
     pacing.batch_done(packets, netlink::Pacing::Clock::now());
     published_.leave(index_);
   }
@@ -160,16 +160,17 @@ void Worker::send() noexcept {
   has_unanswered_ = true;
 }
 
-// Every packet that could be read has been answered, so whatever still waits will never be: it goes on
-// unchanged, and the ladder balances it. A packet of a message that could not be read may be newer than the
-// last one that could.
-void Worker::accept_unanswered() noexcept {
+// Every packet that has been read has been answered, so what is older and still waits will never be: it goes
+// on unchanged, and the ladder balances it. A packet of a message that could not be read may be newer than
+// the last one that could; what comes meanwhile is let finish before that is taken for lost, too.
+void Worker::accept_unanswered(bool all_read) noexcept {
   constexpr std::uint32_t kUnread = 1024;
-  has_unanswered_ = false;
-  for (const QueueGroup group : core::kQueueGroups)
-    if (!socket_.accept_up_to(layout_.queue(group, index_),
-                              last_ids_[static_cast<std::size_t>(group)] + kUnread))
-      has_unanswered_ = true;
+  bool taken = true;
+  for (const QueueGroup group : core::kQueueGroups) {
+    const std::uint32_t last = last_ids_[static_cast<std::size_t>(group)];
+    taken &= socket_.accept_up_to(layout_.queue(group, index_), all_read ? last + kUnread : last);
+  }
+  has_unanswered_ = !taken || !all_read;
 }
 
 }  // namespace nfsteer::control

@@ -52,7 +52,7 @@ class Worker {
   std::size_t answer(const core::Snapshot& snapshot, std::span<std::uint8_t> datagram,
                      std::uint32_t now_s) noexcept;
   void send() noexcept;
-  void accept_unanswered() noexcept;
+  void accept_unanswered(bool all_read) noexcept;
 
   const unsigned index_;
   const core::QueueLayout layout_;

@@ -13,7 +13,8 @@
 #include <boost/json/serialize.hpp>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/null_sink.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+
+#include "process/stderr_sink.hpp"
 
 namespace nfsteer::process {
 namespace {
@@ -205,7 +206,7 @@ void LimitedSink::set_formatter_(std::unique_ptr<spdlog::formatter> formatter) {
 }
 
 Log::Log(const LogOptions& options) {
-  auto lines = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  auto lines = std::make_shared<StderrSink>();
   auto limited = std::make_shared<LimitedSink>(std::move(lines), core::RateLimit(kBurst, kPer));
   limited->set_formatter(make_log_formatter(options.format, stderr_is_journal()));
   auto logger = std::make_shared<spdlog::logger>("nfsteer", std::move(limited));

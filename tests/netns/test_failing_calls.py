@@ -4,6 +4,7 @@ stop. It says so or goes on; no connection is lost and no rule of others.
     local:  client 10.0.0.10 (engine) --+-- server1 10.0.0.20, server2 10.0.0.30          VIP 10.0.0.40
 """
 
+import collections
 import errno
 import re
 import socket
@@ -39,14 +40,18 @@ ERRORS = {
     "timerfd_create": (errno.EMFILE, errno.ENOMEM),
     "pipe2": (errno.EMFILE,),
     "pthread_create": (errno.EAGAIN,),
+    "poll": (errno.EINTR, errno.ENOMEM),
+    "socketpair": (errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    "getsockname": (errno.ENOBUFS,),
+    "inotify_init1": (errno.EMFILE, errno.ENOMEM),
 }
 # nfsteer: THING: REASON, or with a mend behind it; the log's lines have a time instead.
 ERROR_LINE = re.compile(r"nfsteer: .+: .+")
 
 
 @pytest.fixture
-def calls():
-    made = FailingCalls()
+def calls(lab):
+    made = FailingCalls(lab.random)
     yield made
     made.reset()
 
@@ -89,7 +94,7 @@ def test_any_call_that_fails_at_the_start_is_an_error_or_harmless(lab, calls):
         calls.fail(call, error, first=number, most=1)
         if started(engine):
             calls.reset()
-            http_names(top.client, top.vip[4], requests=4)
+            assert_steered(engine, top, requests=4)
             engine.stop()
             outcomes["started"] += 1
         else:
@@ -102,6 +107,39 @@ def test_any_call_that_fails_at_the_start_is_an_error_or_harmless(lab, calls):
         assert nfsteer(top.client, "cleanup").code == 0
         assert tables.save(top.client, counters=False) == before, f"{what}: rules are not as they were"
     print(f"{len(chosen)} of {len(places)} calls: {outcomes}")
+
+
+def refusal(engine):
+    """The one line of a start that must fail."""
+    assert not started(engine), "the engine has started all the same"
+    outcome = engine.outcome()
+    errors = [line for line in outcome.stderr.splitlines() if ERROR_LINE.match(line)]
+    assert outcome.code in (1, 2) and len(errors) == 1, outcome
+    return errors[0]
+
+
+def test_a_worker_that_would_wait_for_ever_is_not_started(lab, calls):
+    """It would not see that it is to end."""
+    engine = web(lab, lab.topology(), calls, start=False)
+    calls.fail("setsockopt", errno.ENOMEM, most=1, family=NETLINK, option=socket.SO_RCVTIMEO)
+    assert refusal(engine) == "nfsteer: NFQUEUE: cannot set a time limit for receiving: Cannot allocate memory"
+    assert calls.failures("setsockopt") == 1
+
+
+def test_a_thread_that_cannot_be_made_is_named(lab, calls):
+    engine = web(lab, lab.topology(), calls, start=False)
+    calls.reset()
+    assert started(engine)
+    threads = calls.calls("pthread_create")
+    engine.stop()
+    said = []
+    for number in range(threads):
+        calls.fail("pthread_create", errno.EAGAIN, first=number, most=1)
+        if started(engine):
+            engine.stop()
+        said += re.findall(r"(\w+): cannot start a thread: Resource temporarily unavailable; raise", engine.stderr)
+        calls.reset()
+    assert sorted(said) == ["conntrack", *["workers"] * engine.settings["queues"]], (threads, engine.log())
 
 
 def assert_steered(engine, top, requests=20):
@@ -127,12 +165,15 @@ def test_calls_that_fail_under_traffic_lose_no_connection(lab, calls, mode):
             wait_until(lambda: calls.failures(call) >= 3, f"{call} fails")
             time.sleep(0.2)
         assert engine.running(), engine.outcome()
-    for call in ("accept", "epoll_ctl", "epoll_wait", "recvmsg", "read", "write", "socket", "open", "sendto"):
+    failed = collections.Counter()
+    for call in ("accept", "epoll_ctl", "epoll_wait", "poll", "recvmsg", "read", "sendto", "socket", "open", "write"):
         for error in ERRORS.get(call, (errno.EMFILE, errno.ENOMEM, errno.EINTR)):
             with calls.failing(call, error, permille=200):
                 time.sleep(0.05)
                 engine.command("status", seconds=10)  # may be refused; it must end
+            failed[call] += calls.failures(call)
             assert engine.running(), engine.outcome()
+    print(f"failed beside: {dict(failed)}")
     new.stop().assert_flawless("new connections")
     kept.stop().assert_flawless("kept connections")
     assert wait_until(lambda: engine.command("status").code == 0, "the engine answers again")
@@ -164,7 +205,7 @@ def test_a_change_whose_calls_fail_is_made_whole_or_refused(lab, calls):
     engine = web(lab, top, calls)
     load = Load(top.client, top.vip[4], threads=1, pause=0.002)
     kept = Load(top.client, top.vip[4], threads=1, keep_alive=True, pause=0.002)
-    refused = 0
+    refused, failed = 0, collections.Counter()
     for _ in range(rounds(60)):
         call = lab.random.choice(list(CHANGING))
         error = lab.random.choice(ERRORS[call])
@@ -176,6 +217,7 @@ def test_a_change_whose_calls_fail_is_made_whole_or_refused(lab, calls):
             else:
                 answer = engine.api("PATCH", f"/v1/services/web/backends/{top.backend(1)}",
                                     {"weight": lab.random.randrange(1, 9)})
+        failed[call] += calls.failures(call)
         assert answer.status == 200 or answer.status >= 500, answer
         if answer.status != 200:
             refused += 1
@@ -186,7 +228,7 @@ def test_a_change_whose_calls_fail_is_made_whole_or_refused(lab, calls):
     for mode in ("dnat", "connection"):  # and it goes on
         engine.mode(mode)
         http_names(top.client, top.vip[4], requests=10)
-    print(f"{refused} of {rounds(60)} changes refused")
+    print(f"{refused} of {rounds(60)} changes refused; failed calls: {dict(failed)}")
     assert refused > 0
     load.stop().assert_flawless("new connections")
     kept.stop().assert_flawless("kept connections")

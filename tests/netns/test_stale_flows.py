@@ -71,6 +71,23 @@ def test_when_the_last_backend_goes_its_clients_are_told_and_come_back_with_the_
     wait_until(lambda: client.answered() == "server2", "the client is answered by the new backend")
 
 
+@pytest.mark.parametrize("kind", ["local", "routed"])
+def test_a_client_that_sent_before_its_service_was_there_is_balanced_with_it(lab, kind):
+    """By an engine that starts, and by a service that comes later. Something else had conntrack follow it meanwhile."""
+    top = lab.topology(kind, web=False, udp=True)
+    vip, backends = top.vip[4], [top.backend(1), top.backend(2)]
+    top.engine_host.run("iptables-nft", "-w", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "INVALID")
+    early, late = UdpClient(top.client, vip), UdpClient(top.client, vip, port=5001)
+    assert early.answered() is None and late.answered() is None
+    assert top.engine_host.run("conntrack", "-L", "-p", "udp", "--orig-dst", vip).stdout.count("UNREPLIED") == 2
+    engine = lab.engine(top, [service("echo", vip, backends, protocol="udp", port=5000)])
+    wait_until(early.answered, "the client is balanced by the engine that has started")
+    assert late.answered() is None
+    added = service("late", vip, [{"address": each, "port": 5000} for each in backends], protocol="udp", port=5001)
+    assert engine.api("POST", "/v1/services", added).status == 201
+    wait_until(late.answered, "the client is balanced by the service that has come")
+
+
 def test_a_removed_service_lets_go_of_its_clients(lab):
     top = lab.topology(web=False, udp=True)
     vip = top.vip[4]

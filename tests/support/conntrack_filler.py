@@ -37,15 +37,15 @@ def _message(port, server_port, seconds):
     return struct.pack("=IHHII", 16 + len(body), _NEW, _REQUEST | _CREATE, 0, 0) + body
 
 
-def fill(host, seconds=600):
-    """Until the table takes no more; returns how many entries it took."""
+def fill(host, seconds=600, most=None):
+    """Until the table takes no more, or has got `most`; returns how many entries it took."""
     count = "net.netfilter.nf_conntrack_count"
     before, limit = int(host.sysctl(count)), int(host.sysctl("net.netfilter.nf_conntrack_max"))
     with host.inside():
         netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     netlink.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)  # its refusals are not read
     with netlink:
-        for start in range(0, limit, 100):
+        for start in range(0, most or limit, 100):
             netlink.send(b"".join(_message(1024 + number % 60000, 1 + number // 60000, seconds)
                                   for number in range(start, start + 100)))
     return int(host.sysctl(count)) - before

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -28,17 +29,19 @@ enum call {
   CALL_SOCKET, CALL_BIND, CALL_CONNECT, CALL_LISTEN, CALL_ACCEPT, CALL_SETSOCKOPT, CALL_GETSOCKOPT, CALL_SEND, CALL_SENDTO,
   CALL_SENDMSG, CALL_RECV, CALL_RECVFROM, CALL_RECVMSG, CALL_OPEN, CALL_FOPEN, CALL_READ, CALL_WRITE, CALL_WRITEV,
   CALL_EPOLL_CREATE1, CALL_EPOLL_CTL, CALL_EPOLL_WAIT, CALL_EVENTFD, CALL_TIMERFD_CREATE, CALL_TIMERFD_SETTIME, CALL_PIPE2,
-  CALL_MEMFD_CREATE, CALL_PTHREAD_CREATE, CALLS
+  CALL_MEMFD_CREATE, CALL_PTHREAD_CREATE, CALL_POLL, CALL_SOCKETPAIR, CALL_GETSOCKNAME, CALL_INOTIFY_INIT1, CALLS
 };
 
-enum { FAMILY_ANY = 0, FAMILIES = 64, SHORT = -1, DESCRIPTORS = 4096 };
+enum { ANY = 0, FAMILIES = 64, SHORT = -1, DESCRIPTORS = 4096 };
 
 /* One for each call. */
 struct rule {
   _Atomic uint32_t armed;    /* 0: the call is only counted */
   int32_t error;             /* errno, or SHORT */
-  uint32_t family;           /* of the socket (AF_NETLINK...); FAMILY_ANY: any descriptor */
+  uint32_t family;           /* of the socket (AF_NETLINK...); ANY: any descriptor */
   uint32_t permille;         /* of the calls from `first` on */
+  uint32_t option;           /* of getsockopt and setsockopt: its name; ANY: any */
+  uint32_t seed;
   uint64_t first;            /* calls to let pass, counted from the arming */
   uint64_t most;             /* so many at most; 0: no limit */
   _Atomic uint64_t calls;    /* since the arming; of the family */
@@ -64,28 +67,30 @@ __attribute__((constructor)) static void begin(void) {
   unsetenv("LD_PRELOAD");
 }
 
-static uint32_t chance(void) {
-  static _Thread_local uint32_t state;
-  if (state == 0) state = (uint32_t)(uintptr_t)&state | 1; /* another sequence for each thread */
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % 1000;
+/* Which calls fail follows from the seed and their numbers (the finalizer of MurmurHash3). */
+static uint32_t chance(uint32_t seed, uint64_t number) {
+  uint64_t mixed = (number + 1) * 0x9e3779b97f4a7c15u ^ seed;
+  mixed = (mixed ^ mixed >> 33) * 0xff51afd7ed558ccdu;
+  mixed = (mixed ^ mixed >> 33) * 0xc4ceb9fe1a85ec53u;
+  return (uint32_t)((mixed ^ mixed >> 33) % 1000);
 }
 
 /* 0: make the call; SHORT: make it, and give back less; else the error. */
-static int verdict(enum call call, int fd) {
+static int verdict_of_option(enum call call, int fd, int option) {
   if (rules == NULL) return 0;
   struct rule *rule = &rules[call];
-  if (rule->family != FAMILY_ANY && (fd < 0 || fd >= DESCRIPTORS || families[fd] != rule->family)) return 0;
+  if (rule->family != ANY && (fd < 0 || fd >= DESCRIPTORS || families[fd] != rule->family)) return 0;
+  if (rule->option != ANY && rule->option != (uint32_t)option) return 0;
   const uint64_t number = atomic_fetch_add(&rule->calls, 1);
-  if (!atomic_load(&rule->armed) || number < rule->first || chance() >= rule->permille) return 0;
+  if (!atomic_load(&rule->armed) || number < rule->first || chance(rule->seed, number) >= rule->permille) return 0;
   if (atomic_fetch_add(&rule->failures, 1) >= rule->most && rule->most != 0) {
     atomic_fetch_sub(&rule->failures, 1);
     return 0;
   }
   return rule->error;
 }
+
+static int verdict(enum call call, int fd) { return verdict_of_option(call, fd, ANY); }
 
 static ssize_t shorter(int what, ssize_t got) { return what == SHORT && got > 1 ? got / 2 : got; }
 
@@ -102,6 +107,15 @@ static ssize_t shorter(int what, ssize_t got) { return what == SHORT && got > 1 
     const int what = verdict(number, fd);                                \
     FAIL_AS(what, failed)                                                \
     return made arguments;                                               \
+  }
+
+#define OPTION_CALL(number, call, parameters)                            \
+  int call parameters {                                                  \
+    static int(*made) parameters;                                        \
+    if (made == NULL) made = (int (*) parameters)real(#call);            \
+    const int what = verdict_of_option(number, fd, name);                \
+    FAIL_AS(what, -1)                                                    \
+    return made(fd, level, name, value, size);                           \
   }
 
 #define READING(number, name, parameters, arguments)                     \
@@ -126,10 +140,8 @@ int socket(int domain, int type, int protocol) {
 CALL(CALL_BIND, bind, int, -1, fd, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
 CALL(CALL_CONNECT, connect, int, -1, fd, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
 CALL(CALL_LISTEN, listen, int, -1, fd, (int fd, int backlog), (fd, backlog))
-CALL(CALL_SETSOCKOPT, setsockopt, int, -1, fd, (int fd, int level, int name, const void *value, socklen_t size),
-     (fd, level, name, value, size))
-CALL(CALL_GETSOCKOPT, getsockopt, int, -1, fd, (int fd, int level, int name, void *value, socklen_t *size),
-     (fd, level, name, value, size))
+OPTION_CALL(CALL_SETSOCKOPT, setsockopt, (int fd, int level, int name, const void *value, socklen_t size))
+OPTION_CALL(CALL_GETSOCKOPT, getsockopt, (int fd, int level, int name, void *value, socklen_t *size))
 CALL(CALL_SEND, send, ssize_t, -1, fd, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags))
 CALL(CALL_SENDTO, sendto, ssize_t, -1, fd,
      (int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size),
@@ -155,10 +167,17 @@ CALL(CALL_TIMERFD_SETTIME, timerfd_settime, int, -1, -1,
 CALL(CALL_PIPE2, pipe2, int, -1, -1, (int pair[2], int flags), (pair, flags))
 CALL(CALL_MEMFD_CREATE, memfd_create, int, -1, -1, (const char *name, unsigned flags), (name, flags))
 CALL(CALL_FOPEN, fopen, FILE *, NULL, -1, (const char *restrict path, const char *restrict mode), (path, mode))
+/* The C++ library's streams open files by this name. */
+CALL(CALL_FOPEN, fopen64, FILE *, NULL, -1, (const char *restrict path, const char *restrict mode), (path, mode))
+CALL(CALL_POLL, poll, int, -1, -1, (struct pollfd *sources, nfds_t count, int timeout), (sources, count, timeout))
+CALL(CALL_SOCKETPAIR, socketpair, int, -1, -1, (int domain, int type, int protocol, int pair[2]),
+     (domain, type, protocol, pair))
+CALL(CALL_GETSOCKNAME, getsockname, int, -1, fd, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size))
+CALL(CALL_INOTIFY_INIT1, inotify_init1, int, -1, -1, (int flags), (flags))
 
 /* The descriptor may have been another socket's before. */
 static int of_no_family(int fd) {
-  if (fd >= 0 && fd < DESCRIPTORS) families[fd] = FAMILY_ANY;
+  if (fd >= 0 && fd < DESCRIPTORS) families[fd] = ANY;
   return fd;
 }
 
@@ -180,6 +199,15 @@ int open(const char *path, int flags, ...) {
   const int what = verdict(CALL_OPEN, -1);
   FAIL_AS(what, -1)
   return of_no_family(made(path, flags, mode));
+}
+
+/* open() without a mode, in a program that is built with _FORTIFY_SOURCE. */
+int __open_2(const char *path, int flags) {
+  static int (*made)(const char *, int);
+  if (made == NULL) made = (int (*)(const char *, int))real("__open_2");
+  const int what = verdict(CALL_OPEN, -1);
+  FAIL_AS(what, -1)
+  return of_no_family(made(path, flags));
 }
 
 /* Its error is its result. */

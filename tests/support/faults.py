@@ -10,7 +10,7 @@ import resource
 import signal
 import time
 
-from . import conntrack_filler, tables
+from . import conntrack_filler, other_programs, tables
 from .continuous import Continuous, lost_in_queue, open_at, steered
 from .poll import wait_until
 
@@ -61,18 +61,22 @@ class Scene:
             self.load.mark(what, began)
 
     def inflict(self, fault):
-        """At a random moment; then traffic of each kind must go on, and the engine must know all that it should."""
+        """At a random moment; then traffic of each kind must go on, and the engine must know all that it should, and
+        decide: the ladder would carry the traffic without it."""
         self.moment()
         with self.marked(fault.__name__):
             fault(self)
+        decided = self.engine.total("packets")
         self.load.more(f"traffic after {fault.__name__}")
         names = {each["name"] for each in self.engine.status()["services"]}
         assert names == {"web", "dns"}, f"after {fault.__name__}: {names}"
+        if self.mode != "dnat":
+            wait_until(lambda: self.engine.total("packets") > decided + 20, f"the engine decides after {fault.__name__}")
 
     def assert_flawless(self, note="", excuse=None):
         """But for datagrams that were queued when an engine was killed, one of each flow that was under way, and for
         connections and flows that began while others had removed our rules."""
-        lost, missed = lost_in_queue(self.kills, most_each=16), open_at(self.holes)
+        lost, missed = lost_in_queue(self.kills, most_each=self.load.flows), open_at(self.holes)
         self.load.assert_flawless(note, excuse or (lambda failure: lost(failure)
                                                    or failure.kind != "kept" and missed(failure)))
         print(f"{note}: {self.load.done()} right answers, {len(self.load.failures())} excused failures, "
@@ -203,25 +207,23 @@ def empty_our_chain(scene):
 
 
 def replace_the_tables(scene):
-    """Another program puts back what it had saved before we came."""
-    saved = """*nat
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-COMMIT
-*mangle
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-COMMIT
-"""
-    _damage(scene, lambda: scene.host.run(f"{tables.FAMILIES[scene.family]}-restore", "-w", input=saved))
+    """Another program puts back what it had saved before we came: whole tables, with rules of its own."""
+    _damage(scene, lambda: other_programs.restore(scene.host, tables.FAMILIES[scene.family]))
+    other_programs.assert_restored(scene.host, tables.FAMILIES[scene.family])
 
 
-RULES = (flush_nat, flush_mangle, flush_everything, delete_a_jump, empty_our_chain, replace_the_tables)
+def replace_the_tables_of_nftables(scene):
+    """The same by iptables-nft, whose tables are others than ours: nothing of ours is touched."""
+    before, repairs = tables.ours(scene.host), scene.engine.status()["rules"]["repairs"]
+    for program in ("iptables-nft", "ip6tables-nft"):
+        other_programs.restore(scene.host, program)
+        other_programs.assert_restored(scene.host, program)
+    assert tables.ours(scene.host) == before
+    assert scene.engine.status()["rules"]["repairs"] == repairs
+
+
+RULES = (flush_nat, flush_mangle, flush_everything, delete_a_jump, empty_our_chain, replace_the_tables,
+         replace_the_tables_of_nftables)
 
 
 # --- the world around the engine ------------------------------------------------------------------------------------

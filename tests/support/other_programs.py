@@ -3,6 +3,50 @@
 KEPT = 8  # rules of each chain of theirs
 
 
+# A whole table as a program saved it: rules of its own, and one that has conntrack follow connections.
+_SAVED = """*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:saved - [0:0]
+-A POSTROUTING -m mark --mark 0x7777 -j saved
+-A saved -j ACCEPT
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:saved - [0:0]
+-A FORWARD -m mark --mark 0x7777 -j saved
+-A saved -j ACCEPT
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:saved - [0:0]
+-A INPUT -m conntrack --ctstate INVALID
+-A FORWARD -m mark --mark 0x7777 -j saved
+-A saved -j ACCEPT
+COMMIT
+"""
+
+
+def restore(host, program):
+    """`program`: iptables-legacy or one like it. Replaces its tables whole, whatever stands there."""
+    host.run(f"{program}-restore", "-w", input=_SAVED)
+
+
+def assert_restored(host, program):
+    """What restore() brought is there, whatever stands beside it."""
+    found = host.run(f"{program}-save").stdout.splitlines()
+    missing = [line for line in _SAVED.splitlines() if line.startswith("-A") and found.count(line) < _SAVED.count(line)]
+    assert not missing, f"{program}: {missing}"
+
+
 class OtherPrograms:
     """They change tables, in chains of their own, without pause.
 

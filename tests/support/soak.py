@@ -38,6 +38,9 @@ class PacketsInAndOut:
         assert got["packets"] == self.queued, f"{self.queued} packets queued, {got['packets']} received: {self.kernel}"
         answered = got["rewritten"] + got["accepted"] + got["dropped"]
         assert answered == got["packets"], f"{got['packets']} packets received, {answered} answered: {got}"
+        dropped = {number: queue for number, queue in self.kernel.items()
+                   if queue["dropped_full"] or queue["dropped_user"]}
+        assert not dropped, f"packets that the kernel dropped, by queue: {dropped}"
         assert got["verdict_errors"] == got["receive_errors"] == got["receive_overflows"] == 0, got
 
 

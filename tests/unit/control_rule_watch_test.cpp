@@ -94,11 +94,27 @@ TEST_F(RuleWatchTest, DoublesThePauseWhereRepairsFollowSoonUponRepairs) {
   EXPECT_EQ(watch.repaired(now), 0s) << "peace";
 }
 
-TEST_F(RuleWatchTest, LooksAgainAfterARepairThatFailed) {
+TEST_F(RuleWatchTest, TriesARepairThatFailedAgainLessAndLessOftenButNeverSeldom) {
   ASSERT_LT(until_due(9), 1s);
   compare(1ms);
-  watch.repaired(now);  // adopts nothing
+  watch.failed(now);  // adopts nothing
   EXPECT_LT(until_due(9), 1s);
+  RuleWatch::Clock::duration slowest{};
+  for (int i = 0; i < 20; ++i) {
+    watch.failed(now);
+    slowest = until_due(9);
+  }
+  EXPECT_GE(slowest, 2s) << "who cannot repair for long does not try at every poll";
+  EXPECT_LE(slowest, RuleWatch::kRetryMax + RuleWatch::kPoll);
+}
+
+TEST_F(RuleWatchTest, TakesARepairThatFailedForNoFight) {
+  for (int i = 0; i < 5; ++i)
+    watch.failed(now);
+  EXPECT_EQ(watch.repaired(now), 0s);
+  watch.adopt(outlines(10), now);
+  watch.failed(now += 1min);
+  EXPECT_LT(until_due(9), 1s) << "the failures before are forgotten";
 }
 
 TEST_F(RuleWatchTest, TakesOurOwnChangeForOurs) {
