@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -38,6 +39,18 @@ Result<PolicySpec> read_short_form(const Place& place) {
   if (!spec)
     return place.fail(fmt::format("{} has an option without a value", config::quoted(*text)),
                       std::string(kMend));
+  // A map can say neither: no field twice, and `name` is the policy's.
+  for (auto each = spec->options.begin(); each != spec->options.end(); ++each) {
+    if (each->name.empty() || each->name == "name")
+      return place.fail(fmt::format("option {} has no name of an option", config::quoted(each->name)),
+                        std::string(kMend));
+    const auto again = std::find_if(spec->options.begin(), each, [&](const PolicySpec::Option& other) {
+      return other.name == each->name;
+    });
+    if (again != each)
+      return place.fail(fmt::format("option {} is given twice", config::quoted(each->name)),
+                        "give each option once");
+  }
   return *std::move(spec);
 }
 

@@ -200,6 +200,16 @@ TEST(ConfigValueErrors, NamesAndChoices) {
        "demo.yaml:4: services[0].mode: \"fast\" is unknown; use dnat, connection, inspect or rewrite"},
       {service("mode: Connection"),
        "demo.yaml:4: services[0].mode: \"Connection\" is unknown; use dnat, connection, inspect or rewrite"},
+      {service("policy: 'mine.so,depth=3,depth=4'"),
+       "demo.yaml:4: services[0].policy: option \"depth\" is given twice; give each option once"},
+      {service("policy: 'mine.so,=3'"),
+       "demo.yaml:4: services[0].policy: option \"\" has no name of an option; write NAME[,OPTION=VALUE...], "
+       "or a map "
+       "with name and the options"},
+      {service("policy: 'mine.so,name=other.so'"),
+       "demo.yaml:4: services[0].policy: option \"name\" has no name of an option; write "
+       "NAME[,OPTION=VALUE...], or a "
+       "map with name and the options"},
       {service("policy: rondo"),
        "demo.yaml:4: services[0].policy: \"rondo\" is unknown; `nfsteer policy list` names the policies; a "
        "file is PATH.so or PATH.py:CLASS"},
