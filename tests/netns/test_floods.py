@@ -70,10 +70,16 @@ def engine_under(lab, top, mode="connection"):
                             for name, protocol, port in ports])
 
 
+def quiet(engine):
+    """What kernel and engine have counted, if nothing came while both were asked; else nothing."""
+    counts = PacketsInAndOut(engine)
+    return counts if PacketsInAndOut(engine).queued == counts.queued else None
+
+
 def assert_as_before(engine, top):
     """Every packet of the flood has had its verdict, and the engine decides again."""
     wait_until(lambda: not any(each["waiting"] for each in queues(engine.host).values()), "empty queues", 10)
-    counts = PacketsInAndOut(engine)
+    counts = wait_until(lambda: quiet(engine), "no packet on its way", 10, 0.2)
     counts.assert_one_verdict_each()
     packets, ladder = engine.total("packets"), engine.service()["ladder"]
     http_names(top.client, top.vip[4], requests=40)
