@@ -1,6 +1,8 @@
 #include "process/stderr_sink.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -36,8 +38,22 @@ std::string_view colour_of(spdlog::level::level_enum level) {
 
 }  // namespace
 
+// A pipe that others write to may be full again between poll() and write(), which would then wait. O_NONBLOCK
+// belongs to what they share, so the pipe is opened once more. Where that cannot be, `fd` has to do.
+int StderrSink::without_waiting(int fd) {
+  struct stat file {};
+  if (fstat(fd, &file) != 0 || !S_ISFIFO(file.st_mode)) return -1;
+  return open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
 StderrSink::StderrSink(int fd)
-    : fd_(fd), coloured_(isatty(fd) == 1 && spdlog::details::os::is_color_terminal()) {}
+    : own_(without_waiting(fd)),
+      fd_(own_ >= 0 ? own_ : fd),
+      coloured_(isatty(fd) == 1 && spdlog::details::os::is_color_terminal()) {}
+
+StderrSink::~StderrSink() {
+  if (own_ >= 0) close(own_);
+}
 
 void StderrSink::sink_it_(const log_msg& message) {
   if (lost_ > 0) tell_lost();

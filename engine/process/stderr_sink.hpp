@@ -22,6 +22,9 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   // `fd` stays the caller's. On a terminal the level is coloured.
   explicit StderrSink(int fd = STDERR_FILENO);
+  ~StderrSink() override;
+  StderrSink(const StderrSink&) = delete;
+  StderrSink& operator=(const StderrSink&) = delete;
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override;
@@ -33,6 +36,9 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
   bool has_room();
   void tell_lost();
 
+  static int without_waiting(int fd);
+
+  int own_;  // of a pipe, else -1
   int fd_;
   bool coloured_;
   bool in_line_ = false;  // the last write ended in the middle of a line
