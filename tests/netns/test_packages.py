@@ -238,12 +238,12 @@ def upgrade_under_traffic(machine):
     done = [each.done for each in loads]
     wait_until(lambda: all(each.done > was + 50 for each, was in zip(loads, done)), "traffic goes on")
     datagrams.stop()
-    for each in loads:
-        each.stop().assert_flawless("upgrade")
+    stopped, ready = (int(machine.show(f"Active{moment}TimestampMonotonic")) / 1e6 for moment in ("Exit", "Enter"))
+    for each, name in zip(loads, ("new connections", "new ones by Python", "kept connections")):
+        each.stop().assert_flawless(f"{name}; SIGTERM at {stopped:.6f} s, ready at {ready:.6f} s")
     assert not datagrams.failures
     download.result()
-    stopped, ready = (int(machine.show(f"Active{moment}TimestampMonotonic")) for moment in ("Exit", "Enter"))
-    print(f"without an engine, from SIGTERM until ready: {(ready - stopped) / 1000:.0f} ms; requests: "
+    print(f"without an engine, from SIGTERM until ready: {(ready - stopped) * 1000:.0f} ms; requests: "
           f"{[each.done for each in loads]}, datagrams: {datagrams.names.total()}, none lost")
 
 
