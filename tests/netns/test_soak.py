@@ -193,11 +193,12 @@ def test_a_soak_loses_nothing_and_nothing_grows(lab):
     top = lab.topology("routed", servers=4, udp=True)
     top.client.ip("route add local 10.16.0.0/16 dev lo")
     top.gateway.ip("route add 10.16.0.0/16 via 10.1.0.10")
-    # The table holds 262,144 connections: at full rate closed ones may not stay for the usual two minutes.
-    top.gateway.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 3)
     backends = [top.backend(n) for n in (1, 2, 3)]
     engine = lab.engine(top, [service("web", top.vip[4], backends, protocol="tcp", port=80),
                               service("echo", top.vip[4], backends, protocol="udp", port=5000)])
+    # The table holds 262,144 connections: at full rate closed ones may not stay for the usual two minutes. (The engine
+    # has loaded conntrack.)
+    top.gateway.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 3)
     churn = Churn(engine, top, lab.random)
 
     clock = Clock(SECONDS)
