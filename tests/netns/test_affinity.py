@@ -19,7 +19,7 @@ from support.engine import MODES, nfsteer, service
 from support.poll import wait_until
 from support.stats import assert_shares
 from support.topology import address
-from support.traffic import udp_ask
+from support.traffic import open_tcp, udp_ask
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 QUEUED = [mode for mode in MODES if mode != "dnat"]
@@ -28,10 +28,7 @@ FIRST = 120  # the last part of the first client's address
 
 def plain_ask(vip, source, port=80):
     """The server's name, asked from an address of the client host."""
-    with socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_STREAM) as each:
-        each.settimeout(12)
-        each.bind((source, 0))
-        each.connect((vip, port))
+    with open_tcp(vip, port, source=source) as each:
         each.sendall(b"GET / HTTP/1.1\r\nHost: vip\r\nConnection: close\r\n\r\n")
         answer = b""
         while piece := each.recv(4096):

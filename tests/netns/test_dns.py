@@ -5,7 +5,6 @@
 
 import contextlib
 import shutil
-import socket
 import struct
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from support.engine import MODES, service
 from support.hosts import new_folder, wait_listening
 from support.poll import wait_until
-from support.traffic import udp_flow
+from support.traffic import open_tcp, udp_flow
 
 QUERY_ID = b"\x12\x34"
 
@@ -60,7 +59,7 @@ def asked_over_udp(flow):
 
 
 def asked_over_tcp(address):
-    with socket.create_connection((address, 53), timeout=10) as each:
+    with open_tcp(address, 53, 10) as each:
         each.sendall(struct.pack("!H", len(question())) + question())
         stream = each.makefile("rb")
         return text_in(stream.read(*struct.unpack("!H", stream.read(2))))

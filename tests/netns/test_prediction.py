@@ -9,7 +9,6 @@ import collections
 import json
 import math
 import random
-import socket
 import time
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from support.engine import BINARY, service
 from support.hosts import run
 from support.servers import QueueServer
+from support.traffic import open_tcp
 
 POLICIES = ("weighted-random", "power-of-two-choices", "peak-ewma")
 RATE, SECONDS, SERVICE_SECONDS, SLOW = 24, 18, 0.020, 4
@@ -51,7 +51,7 @@ def measured(host, vip, port, seed):
     """The same workload on real connections: (who answered, seconds) of each."""
     def ask():
         started = time.monotonic()
-        with socket.create_connection((vip, port), 20) as each:
+        with open_tcp(vip, port, 20) as each:
             each.sendall(b"?")
             return each.recv(64).decode(), time.monotonic() - started
 

@@ -23,19 +23,32 @@ class WrongAnswer(Exception):
     pass
 
 
+def open_tcp(address, port=80, seconds=REQUEST_SECONDS, options=(), source=None):
+    """A connected socket of the calling thread's namespace.
+
+    The handshake's last ACK waits for the data and goes with it: one packet instead of two that two processors may bring
+    to the server at once, of which the kernel resets one in some hundred thousand (tests/kernels/handshake_race.py).
+    """
+    opened = socket.socket(_family(address), socket.SOCK_STREAM)
+    try:
+        opened.settimeout(seconds)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        for option in options:
+            opened.setsockopt(*option)
+        if source:
+            opened.bind((source, 0))
+        opened.connect((address, port))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
 class HttpConnection:
     """HTTP/1.1 over one TCP connection made by the calling thread, in its namespace."""
 
     def __init__(self, address, port=80, seconds=REQUEST_SECONDS, options=()):
-        self.socket = socket.socket(_family(address), socket.SOCK_STREAM)
-        self.socket.settimeout(seconds)
-        for option in options:
-            self.socket.setsockopt(*option)
-        try:
-            self.socket.connect((address, port))
-        except BaseException:
-            self.socket.close()
-            raise
+        self.socket = open_tcp(address, port, seconds, options)
         self.headers = {}
         self._read = b""  # of the body, with the header
 
@@ -271,13 +284,9 @@ class Transfer:
 def upload(address, port=5001, size=1 << 20, fast_open=False):
     """Sends `size` random bytes, checks the server's digest of them; returns (server, TCP_INFO of the connection)."""
     data = random.randbytes(size)
-    with socket.socket(_family(address), socket.SOCK_STREAM) as each:
+    with socket.socket(_family(address), socket.SOCK_STREAM) if fast_open else open_tcp(address, port) as each:
         each.settimeout(REQUEST_SECONDS)
-        sent = 0
-        if fast_open:
-            sent = each.sendto(data, socket.MSG_FASTOPEN, (address, port))
-        else:
-            each.connect((address, port))
+        sent = each.sendto(data, socket.MSG_FASTOPEN, (address, port)) if fast_open else 0
         each.sendall(data[sent:])
         each.shutdown(socket.SHUT_WR)
         answer = b""
