@@ -346,13 +346,13 @@ if wanted sanitizers; then
   echo "== sanitizers"
   if [[ $clang == yes ]]; then
     unit_tests fuzz asan-ubsan
-    namespace_tests asan-ubsan-netns "$PWD/build/fuzz/engine/nfsteer" "${smoke[@]}"
+    NFSTEER_TEST_SLOWNESS=3 namespace_tests asan-ubsan-netns "$PWD/build/fuzz/engine/nfsteer" "${smoke[@]}"
   else
     skip "unit and namespace tests with ASan and UBSan" "the build failed"
   fi
   if build tsan -- "${tsan_targets[@]}"; then
     unit_tests tsan
-    namespace_tests tsan-netns "$PWD/build/tsan/engine/nfsteer" "${smoke[@]}"
+    NFSTEER_TEST_SLOWNESS=3 namespace_tests tsan-netns "$PWD/build/tsan/engine/nfsteer" "${smoke[@]}"
   else
     skip "unit and namespace tests with TSan" "the build failed"
   fi

@@ -137,6 +137,8 @@ class Engine {
   void watch_rules_at_next_poll();
   void look_after_rules();
   void repair(const rules::RuleSet& planned, const rules::Damage& damage);
+  void look_for_late_flows();
+  void forget_unbound_flows();
   void tell_displaced(const std::vector<std::string>& chains);
 
   Lifecycle::HealthOf known_health() const;
@@ -173,6 +175,8 @@ class Engine {
   core::QueueLayout layout_;
   rules::Applier rules_;
   RuleWatch rule_watch_;
+  int looks_left_ = 0;  // for flows to forget after a repair
+  RuleWatch::Clock::time_point next_look_;
   std::vector<core::Service> services_;           // as configured
   std::vector<core::Availability> availability_;  // of each service
   std::vector<core::Service> effective_;          // with effective weights: what the rules stand for

@@ -16,6 +16,11 @@ namespace {
 // Nobody waits for a repair: another poll comes soon.
 constexpr auto kLockWait = std::chrono::milliseconds(100);
 
+// What was under way at a repair may be answered after it, which makes entries as before (see unbound_flows):
+// they are looked for at the next poll, and once more when few answers can be missing.
+constexpr int kLooksAfterRepair = 2;
+constexpr auto kLookPause = std::chrono::seconds(1);
+
 std::string told_of(std::chrono::steady_clock::duration pause) {
   if (pause == pause.zero()) return "";
   return fmt::format("; this happens again and again: the next repair waits {} s",
@@ -28,7 +33,10 @@ void Engine::watch_rules_at_next_poll() {
   rule_timer_.expires_after(RuleWatch::kPoll);
   rule_timer_.async_wait([this](const boost::system::error_code& cancelled) {
     if (cancelled) return;
-    if (!stuck_) look_after_rules();
+    if (!stuck_) {
+      look_after_rules();
+      look_for_late_flows();
+    }
     watch_rules_at_next_poll();
   });
 }
@@ -70,6 +78,20 @@ void Engine::repair(const rules::RuleSet& planned, const rules::Damage& damage) 
   rule_repairs_ += damage.tables;
   process::log_limited(spdlog::level::warn, "others had changed our rules, they are put right: {}{}",
                        damage.text, told_of(pause));
+  forget_unbound_flows();
+  looks_left_ = kLooksAfterRepair;
+  next_look_ = now + RuleWatch::kPoll / 2;
+}
+
+void Engine::look_for_late_flows() {
+  const auto now = RuleWatch::Clock::now();
+  if (looks_left_ == 0 || now < next_look_) return;
+  --looks_left_;
+  next_look_ = now + kLookPause;
+  forget_unbound_flows();
+}
+
+void Engine::forget_unbound_flows() {
   const auto forgotten = forget(unbound_flows(services_));
   if (!forgotten)
     spdlog::warn("connections that began meanwhile may go nowhere: {}", forgotten.error().line());

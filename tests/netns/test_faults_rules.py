@@ -4,8 +4,9 @@
     alone:   a host without a network, where counters stand still
 """
 
-
 import os
+import re
+import socket
 
 import pytest
 
@@ -71,6 +72,37 @@ def test_a_flow_that_began_meanwhile_is_balanced_after_the_repair(lab, mode):
         answered = wait_until(answer, "an answer in a flow that began without rules")
         assert answered in (b"server1 1", b"server2 1")
     scene.load.assert_flawless(mode)
+
+
+def test_an_answer_that_comes_after_the_repair_holds_no_flow(lab):
+    """It makes an entry of the backend's, untranslated; until Linux 6.12 the client's next packet, rewritten, would be
+    taken for one of that and go round the rules for as long as it sends."""
+    top = lab.topology("routed", web=False)
+    vip, backend = top.vip[4], top.backend(1)
+    engine = lab.engine(top, [service("dns", vip, [backend], protocol="udp", port=5000)])
+    own_firewall(top.engine_host)
+    with top.servers[0].inside():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server, top.client.inside(), udp_flow(vip) as flow:
+        server.bind((backend, 5000))
+        server.settimeout(10)
+        with lock_held():
+            top.engine_host.run("iptables-legacy", "-t", "nat", "-F", "NFSTEER", env=NO_LOCK)
+            wait_until(lambda: "cannot be put right yet" in engine.stderr, "the repair waits")
+            flow.send(b"0")
+            asked, sender = server.recvfrom(100)
+            assert asked == b"0" and sender == flow.getsockname()
+        repaired(engine, 0)
+
+        def forgotten():
+            return sum(map(int, re.findall(r"begins anew: (\d+) connection", engine.stderr)))
+        wait_until(lambda: forgotten() == 1, "the client's entry is forgotten")
+        server.sendto(b"0", sender)
+        wait_until(lambda: forgotten() == 2, "the late answer's entry is forgotten")
+        flow.send(b"1")
+        asked, sender = server.recvfrom(100)
+        server.sendto(b"one", sender)
+        assert asked == b"1" and flow.recv(100) == b"one"
 
 
 @pytest.mark.parametrize("damage, tables_hurt, told", [

@@ -17,7 +17,7 @@ import pytest
 from support import ptrace, systemd, tables
 from support.engine import BINARY, nfsteer, service
 from support.hosts import new_folder, run
-from support.poll import holds_for, wait_until
+from support.poll import SLOWNESS, holds_for, wait_until
 from support.stats import assert_shares
 from support.traffic import Load, ask, http_names
 
@@ -108,7 +108,7 @@ def test_a_worker_that_hangs_is_not_hidden_from_the_watchdog(lab):
     for worker in ptrace.threads(engine.pid)[:2]:
         with ptrace.stopped(worker):
             wait_until(lambda: engine.stderr.count("makes no progress") > engine.stderr.count("makes progress again"),
-                       "the engine notices", 10)
+                       "the engine notices", 10 * SLOWNESS)
             told = manager.count("WATCHDOG=1")
             holds_for(lambda: manager.count("WATCHDOG=1") == told, "silence while a worker hangs", 1.5)
         manager.next("WATCHDOG=1")
