@@ -1,6 +1,7 @@
 // A log whose disk is full, or whose reader is slow or gone: nobody waits for it, and it says what it lacks.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -118,6 +119,26 @@ TEST_F(PipeTest, AReaderThatFallsBehindHoldsNobodyUpAndIsToldWhatItLacks) {
             "<3>again\n");
   log.error("and again");
   EXPECT_EQ(drain(), "<3>and again\n") << "each loss is told once";
+}
+
+// A pipe that others write to may fill up between poll() and write().
+TEST_F(PipeTest, IsWrittenByADescriptorThatNeverWaitsBesideTheSharedOne) {
+  const auto count_never_waiting = [&] {
+    struct stat pipe {
+    }, file{};
+    EXPECT_EQ(fstat(writer(), &pipe), 0);
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd)
+      count += fstat(fd, &file) == 0 && file.st_dev == pipe.st_dev && file.st_ino == pipe.st_ino &&
+               (fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK)) == (O_WRONLY | O_NONBLOCK);
+    return count;
+  };
+  {
+    auto log = log_to(writer());
+    EXPECT_EQ(count_never_waiting(), 1);
+    EXPECT_EQ(fcntl(writer(), F_GETFL) & O_NONBLOCK, 0);
+  }
+  EXPECT_EQ(count_never_waiting(), 0);
 }
 
 TEST_F(PipeTest, OneLineIsTold) {
