@@ -105,6 +105,25 @@ def test_a_new_backend_takes_traffic_after_its_first_good_check(lab):
     load.stop().assert_flawless("no connection met it before it was ready")
 
 
+def test_until_the_first_check_is_over_who_ran_at_the_start_is_trusted_and_who_is_new_waits(lab):
+    top = lab.topology()
+    Nginx(top.on_bridge("server3", 60))
+    engine = lab.web(top, weights=(1, 1), health={"type": "exec", "command": ["/bin/sleep", "2"], "timeout": "20s",
+                                                  "interval": "30s"})
+
+    def known(*addresses):
+        said = [health_of(engine, each) for each in addresses]
+        assert [each["health"]["checks_passed"] for each in said] == [0] * len(said), "too late to see it"
+        return [each["state"] for each in said]
+    assert known(top.backend(1), top.backend(2)) == ["active"] * 2
+    assert engine.command("backend", "add", "web", "10.0.0.60").code == 0
+    names = http_names(top.client, top.vip[4], requests=100)
+    assert known("10.0.0.60") == ["starting"]
+    assert set(names) == {"server1", "server2"}
+    wait_for_state(engine, "10.0.0.60", "active")
+    assert "server3" in http_names(top.client, top.vip[4], requests=60)
+
+
 def test_a_wrong_status_a_slow_server_and_a_silent_one_are_down(lab):
     top = lab.topology(web=False)
     answers = {}

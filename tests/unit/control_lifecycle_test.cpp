@@ -49,6 +49,7 @@ class LifecycleTest : public testing::Test {
 
 TEST_F(LifecycleTest, AtTheStartNobodyFills) {
   EXPECT_EQ(part(), 100);
+  EXPECT_EQ(state(), BackendState::active) << "not that all of them fill";
   adopt();
   EXPECT_EQ(part(), 100);
   EXPECT_FALSE(lifecycle_.next_step(now_));
