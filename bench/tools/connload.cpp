@@ -38,6 +38,7 @@ struct Options {
   double warmup = 0.2;
   unsigned inflight = 64;
   double rate = 0;  // connections per second; 0: closed loop
+  bool ack_with_data = false;
 };
 
 constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: vip\r\nConnection: close\r\n\r\n";
@@ -133,6 +134,8 @@ class Load {
     setsockopt(connection.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     if (bind(connection.fd, reinterpret_cast<const sockaddr*>(&source), sizeof source) != 0)
       die("source address");
+    const int off = 0;
+    if (options_.ack_with_data) setsockopt(connection.fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
     epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.u64 = slot}};
     if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &event) != 0) die("epoll");
     const sockaddr_in& target = to_[started_ % to_.size()];
@@ -225,6 +228,8 @@ int main(int argc, char** argv) {
   app.add_option("--inflight", options.inflight, "connections at a time, closed loop")
       ->check(CLI::Range(1, 4096));
   app.add_option("--rate", options.rate, "connections per second, open loop");
+  app.add_flag("--ack-with-data", options.ack_with_data,
+               "the request carries the handshake's last ACK (tests/kernels/handshake_race.py tells why)");
   CLI11_PARSE(app, argc, argv);
   Load load(options);
   Result result = load.run();

@@ -43,7 +43,8 @@ class FullRate(threading.Thread):
     def run(self):
         while not self._over.is_set():
             process = self._client.start(CONNLOAD, "--to", self._vip, "--port", 80, "--from", SOURCES, "--addresses",
-                                         1 << 16, "--seconds", SLICE_SECONDS, "--warmup", 0, "--inflight", 32)
+                                         1 << 16, "--seconds", SLICE_SECONDS, "--warmup", 0, "--inflight", 32,
+                                         "--ack-with-data")
             try:
                 while process.running() and not self._over.wait(0.1):
                     pass

@@ -31,11 +31,13 @@ using testing::StartsWith;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kPatience{20};  // longer than any test may wait
+
 // A client of bytes, to say what no HTTP library would, and to say it slowly.
 class RawClient {
  public:
   explicit RawClient(int fd) : fd_(fd) {
-    const timeval limit{20, 0};  // longer than any test may wait
+    const timeval limit{kPatience.count(), 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   }
@@ -223,7 +225,8 @@ TEST_F(HttpServerTest, AnOversizedRequestIsRefused) {
 TEST_F(HttpServerTest, AClientThatGoesOnSendingStillReadsWhyItIsRefused) {
   serve_tcp();
   const RawClient client = connect_tcp();
-  client.send("GET / HTTP/1.1\r\nX: " + std::string(std::size_t{1} << 20, 'x') + "\r\n\r\n");
+  const std::string request = "GET / HTTP/1.1\r\nX: " + std::string(std::size_t{8} << 20, 'x') + "\r\n\r\n";
+  EXPECT_EQ(client.send(request), request.size()) << "more than all buffers on the way hold";
   EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 431 "));
 }
 
@@ -318,6 +321,7 @@ TEST_F(HttpServerTest, ASilentClientIsCutOff) {
   const RawClient asked_once = connect();
   asked_once.send(kGet);
   EXPECT_THAT(asked_once.read_all(), EndsWith("/v1/x 0\"}"));
+  EXPECT_LT(since(start), kPatience) << "the server ended both";
 }
 
 TEST_F(HttpServerTest, AClientThatDoesNotReadIsCutOffAndDelaysNobody) {
