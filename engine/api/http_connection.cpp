@@ -31,13 +31,6 @@ void begin_step(HttpConnection& connection, HttpLimits::Duration limit) {
   connection.stream.expires_after(limit);
 }
 
-// Beast judges a request only when its header is complete; a client that speaks something else, TLS for
-// instance, may wait for an answer before it sends as much.
-bool may_begin_request(const beast::flat_buffer& buffer) {
-  const char first = *static_cast<const char*>(buffer.cdata().data());
-  return first == '\r' || first == '\n' || (first > ' ' && first <= '~');
-}
-
 // What a client is told whose request cannot be read; nothing where it has left.
 std::optional<HttpResponse> refusal_of(const beast::error_code& error, const HttpLimits& limits) {
   if (error == http::error::body_limit)
@@ -74,7 +67,6 @@ asio::awaitable<beast::error_code> read_request(HttpConnection& connection, beas
     if (error) co_return error;
   }
   begin_step(connection, limits.request);
-  if (!may_begin_request(buffer)) co_return http::make_error_code(http::error::bad_method);
   co_await http::async_read_header(connection.stream, buffer, parser, token);
   if (error || parser.is_done()) co_return error;
   if (parser.get().version() >= 11 && beast::iequals(parser.get()[http::field::expect], "100-continue")) {

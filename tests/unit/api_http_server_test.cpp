@@ -193,6 +193,7 @@ TEST_F(HttpServerTest, WhatIsNoHttpIsToldSo) {
            "what?\r\n\r\n"s,
            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"s,
            "\x16\x03\x01\x02\x00\x01\x00"s,  // TLS: no empty line will follow
+           "\x16"s,
            "\0\0\0\0"s,
            "GET /v1/\0x HTTP/1.1\r\n\r\n"s,
            "GET /v1/x HTTP/1.1\r\nX: a\0b\r\n\r\n"s,
