@@ -67,8 +67,8 @@ def test_status_reports_picks_shares_and_bytes(lab):
         assert backend["picks"] == names[name]
         assert backend["share"] == pytest.approx(names[name] / 200)
         assert backend["expected_share"] == pytest.approx(WEIGHTS[name] / 4)
-        # SYN, ACK, request and FIN at least of each connection, each of 40 bytes at least
-        assert backend["packets"] >= 4 * names[name] and backend["bytes"] >= 40 * backend["packets"]
+        # SYN, request and FIN at least of each connection, each of 40 bytes at least
+        assert backend["packets"] >= 3 * names[name] and backend["bytes"] >= 40 * backend["packets"]
     interfaces = {each["name"]: each["packets"] for each in engine.status()["interfaces"]}
     assert sum(interfaces.values()) == engine.total("packets"), interfaces
 

@@ -77,8 +77,9 @@ class Scene:
         """But for datagrams that were queued when an engine was killed, one of each flow that was under way, and for
         connections and flows that began while others had removed our rules."""
         lost, missed = lost_in_queue(self.kills, most_each=self.load.flows), open_at(self.holes)
-        self.load.assert_flawless(note, excuse or (lambda failure: lost(failure)
-                                                   or failure.kind != "kept" and missed(failure)))
+        # In this order: `lost` counts those that it excuses.
+        self.load.assert_flawless(note, excuse or (lambda failure: failure.kind != "kept" and missed(failure)
+                                                   or lost(failure)))
         print(f"{note}: {self.load.done()} right answers, {len(self.load.failures())} excused failures, "
               f"{len(self.load.marks)} faults")
 
