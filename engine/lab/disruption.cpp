@@ -11,7 +11,7 @@
 namespace nfsteer::lab {
 namespace {
 
-constexpr std::uint64_t kProbeStream = 21, kOrderStream = 22, kFirstTime = 23, kSecondTime = 24;
+constexpr std::uint64_t kProbeStream = 21, kOrderStream = 22, kChanceStream = 23;
 constexpr ServerNumber kNobody = std::numeric_limits<ServerNumber>::max();
 
 std::map<ServerNumber, double> shares_of(const Members& members) {
@@ -51,7 +51,7 @@ core::Result<std::vector<ServerNumber>> Probes::choices(const core::PolicySpec& 
                                                         Nanoseconds now, bool second_time) const {
   const auto policy = build_policy(spec, members.input(), load_file);
   if (!policy) return tl::unexpected(policy.error());
-  core::Random random(seed_, second_time ? kSecondTime : kFirstTime);
+  core::Random random(seed_, kChanceStream);  // which another order gives to other flows
   core::PickContext context{random, now, 0};
   std::vector<ServerNumber> chosen(flows_.size(), kNobody);
   for (std::uint32_t i = 0; i < flows_.size(); ++i) {

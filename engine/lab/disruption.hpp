@@ -29,7 +29,7 @@ class Probes {
 
   // Both times by a policy built for the purpose, so that the one under test notices nothing. A policy that
   // goes by chance or by turns is met in another state afterwards, as a client that comes back would: the
-  // second time the probes come in another order, with other random numbers.
+  // second time the probes come in another order, and so by other random numbers.
   core::Result<Disruption> measure(const core::PolicySpec& spec, const FileLoader& load_file,
                                    const Members& before, const Members& after, Nanoseconds now) const;
 
