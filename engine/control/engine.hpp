@@ -138,7 +138,6 @@ class Engine {
   void look_after_rules();
   void repair(const rules::RuleSet& planned, const rules::Damage& damage);
   void look_for_late_flows();
-  void forget_unbound_flows();
   void tell_displaced(const std::vector<std::string>& chains);
 
   Lifecycle::HealthOf known_health() const;
@@ -162,6 +161,7 @@ class Engine {
   std::shared_ptr<const core::Snapshot> lookup_of(const std::vector<core::Service>& services);
   void release_slots();
   void forget_stale_flows(const std::vector<core::Service>& held_before);
+  void forget_once(const std::vector<core::Service>& held_before);
   void wait_for_empty_queues();
 
   BackendStatus backend_status(const core::Service& service, const core::Availability& availability,
@@ -175,11 +175,12 @@ class Engine {
   core::QueueLayout layout_;
   rules::Applier rules_;
   RuleWatch rule_watch_;
-  int looks_left_ = 0;  // for flows to forget after a repair
+  int looks_left_ = 0;  // for flows to forget
   RuleWatch::Clock::time_point next_look_;
-  std::vector<core::Service> services_;           // as configured
-  std::vector<core::Availability> availability_;  // of each service
-  std::vector<core::Service> effective_;          // with effective weights: what the rules stand for
+  std::vector<core::Service> held_at_first_look_;  // before the change that they are about
+  std::vector<core::Service> services_;            // as configured
+  std::vector<core::Availability> availability_;   // of each service
+  std::vector<core::Service> effective_;           // with effective weights: what the rules stand for
   Lifecycle lifecycle_;
   // Whether a backend that no check has reached yet may take connections.
   std::function<bool(const core::BackendKey&)> trusted_;

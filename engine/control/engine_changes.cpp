@@ -146,7 +146,8 @@ core::Result<void> Engine::install(std::vector<Service> wanted) {
   published_.publish(*std::move(snapshot));
   affinity_.forget_others(published_.current());
   release_slots();
-  if (applied) forget_stale_flows(held_before);
+  if (applied && may_leave_stale_flows(held_before, holding(services_, availability_)))
+    forget_stale_flows(held_before);
   refresh_at_next_step();
   return applied;
 }
@@ -257,21 +258,6 @@ void Engine::report_unanswered() {
       const std::uint64_t in_a_row = tracker_->totals(backend_slots_.hold(key)).unanswered_in_a_row;
       monitor_.unanswered(key, in_a_row);
     }
-  }
-}
-
-// Behind the change, so that the next packet of such a flow finds the new rules.
-void Engine::forget_stale_flows(const std::vector<Service>& held_before) {
-  const std::vector<Service> held = holding(services_, availability_);
-  if (!may_leave_stale_flows(held_before, held)) return;
-  const auto forgotten =
-      forget([stale = stale_flows(held_before, held), unbound = unbound_flows(services_)](
-                 const netlink::Connection& each) { return stale(each) || unbound(each); });
-  if (!forgotten) {
-    spdlog::warn("flows to backends that are gone, or to none, may go on: {}", forgotten.error().line());
-  } else if (*forgotten > 0) {
-    spdlog::info("forgot {} flow{} to backends that are gone, or to none", *forgotten,
-                 *forgotten == 1 ? "" : "s");
   }
 }
 

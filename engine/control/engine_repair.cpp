@@ -1,7 +1,9 @@
-// How the engine keeps its rules: others may empty or replace the tables that they share with us.
+// How the engine keeps its rules, which others may empty or replace, and lets go of flows that know other
+// rules.
 #include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -16,9 +18,10 @@ namespace {
 // Nobody waits for a repair: another poll comes soon.
 constexpr auto kLockWait = std::chrono::milliseconds(100);
 
-// What was under way at a repair may be answered after it, which makes entries as before (see unbound_flows):
-// they are looked for at the next poll, and once more when few answers can be missing.
-constexpr int kLooksAfterRepair = 2;
+// What was under way when the rules changed makes such entries even after it (see unbound_flows): a packet
+// that had passed the old rules and is held by another program's queue, or the answer to a packet that no
+// rule had translated. They are looked for at the next poll, and once more when few can be missing.
+constexpr int kLaterLooks = 2;
 constexpr auto kLookPause = std::chrono::seconds(1);
 
 std::string told_of(std::chrono::steady_clock::duration pause) {
@@ -78,9 +81,15 @@ void Engine::repair(const rules::RuleSet& planned, const rules::Damage& damage) 
   rule_repairs_ += damage.tables;
   process::log_limited(spdlog::level::warn, "others had changed our rules, they are put right: {}{}",
                        damage.text, told_of(pause));
-  forget_unbound_flows();
-  looks_left_ = kLooksAfterRepair;
-  next_look_ = now + RuleWatch::kPoll / 2;
+  forget_stale_flows(holding(services_, availability_));
+}
+
+// Behind the rules, so that the next packet of such a flow finds them.
+void Engine::forget_stale_flows(const std::vector<core::Service>& held_before) {
+  forget_once(held_before);
+  if (looks_left_ == 0) held_at_first_look_ = held_before;
+  looks_left_ = kLaterLooks;
+  next_look_ = RuleWatch::Clock::now() + RuleWatch::kPoll / 2;
 }
 
 void Engine::look_for_late_flows() {
@@ -88,15 +97,20 @@ void Engine::look_for_late_flows() {
   if (looks_left_ == 0 || now < next_look_) return;
   --looks_left_;
   next_look_ = now + kLookPause;
-  forget_unbound_flows();
+  forget_once(held_at_first_look_);
 }
 
-void Engine::forget_unbound_flows() {
-  const auto forgotten = forget(unbound_flows(services_));
-  if (!forgotten)
-    spdlog::warn("connections that began meanwhile may go nowhere: {}", forgotten.error().line());
-  else if (*forgotten > 0)
-    spdlog::info("what began meanwhile begins anew: {} connection{}", *forgotten, *forgotten == 1 ? "" : "s");
+void Engine::forget_once(const std::vector<core::Service>& held_before) {
+  const auto forgotten = forget([stale = stale_flows(held_before, holding(services_, availability_)),
+                                 unbound = unbound_flows(services_)](const netlink::Connection& each) {
+    return stale(each) || unbound(each);
+  });
+  if (!forgotten) {
+    spdlog::warn("flows to backends that are gone, or to none, may go on: {}", forgotten.error().line());
+  } else if (*forgotten > 0) {
+    spdlog::info("forgot {} flow{} to backends that are gone, or to none", *forgotten,
+                 *forgotten == 1 ? "" : "s");
+  }
 }
 
 void Engine::tell_displaced(const std::vector<std::string>& chains) {

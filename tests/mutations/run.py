@@ -35,7 +35,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q"]
 CONFIGURE = ["cmake", "-G", "Ninja", "-S", ".", "-B", "build/release", "-DNFSTEER_TESTS=ON",
-             "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG",
+             "-DNFSTEER_BENCH=ON", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG",
              "-DCMAKE_CXX_FLAGS=-w"]  # a mutation may leave a name unused
 BUILD_SECONDS, UNIT_SECONDS, PYTEST_SECONDS = 1500, 120, 300
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -114,6 +114,7 @@ class Workshop:
         targets = {test.split()[0] for test in tests if test.startswith("unit_")}
         targets |= {"nfsteer" for test in tests if not test.startswith("unit_")}
         targets |= {"policy_fixtures" for test in tests if "test_policy_files" in test or "test_security" in test}
+        targets |= {"connload" for test in tests if "test_soak" in test}
         targets |= {"nfsteer_python_host" for test in tests if re.search("test_(python|packages|security)", test)}
         return run(["ninja", "-C", self.build, *sorted(targets)], self.folder, BUILD_SECONDS, self.log) == 0
 

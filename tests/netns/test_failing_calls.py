@@ -18,6 +18,7 @@ from support.engine import MODES, nfsteer, service
 from support.failing_calls import SHORT, FailingCalls
 from support.faults import rounds
 from support.poll import wait_until
+from support.soak import queues
 from support.traffic import Load, http_names
 
 NETLINK = socket.AF_NETLINK
@@ -145,7 +146,8 @@ def test_a_thread_that_cannot_be_made_is_named(lab, calls):
 
 
 def assert_steered(engine, top, requests=20):
-    """By the engine: the ladder balances nothing."""
+    """By the engine: the ladder balances nothing, and no packet of before waits for a verdict."""
+    wait_until(lambda: not any(each["waiting"] for each in queues(engine.host).values()), "each packet has its verdict")
     packets, ladder = engine.total("packets"), engine.service()["ladder"]
     http_names(top.client, top.vip[4], requests=requests)
     assert engine.total("packets") >= packets + requests and engine.service()["ladder"] == ladder
@@ -182,6 +184,16 @@ def test_calls_that_fail_under_traffic_lose_no_connection(lab, calls, mode):
     new.stop().assert_flawless("new connections")
     kept.stop().assert_flawless("kept connections")
     assert wait_until(lambda: engine.command("status").code == 0, "the engine answers again")
+    assert_steered(engine, top)
+
+
+def test_a_packet_whose_verdict_fails_time_after_time_gets_one_in_the_end(lab, calls):
+    """The verdict fails, and after it each message that lets go on what has none: of the three queues of a worker."""
+    top = lab.topology()
+    engine = web(lab, top, calls)
+    with calls.failing("sendmsg", errno.ENOBUFS, most=4, family=NETLINK):
+        http_names(top.client, top.vip[4], requests=1, threads=1)
+    assert calls.failures("sendmsg") == 4
     assert_steered(engine, top)
 
 

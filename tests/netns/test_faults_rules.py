@@ -95,7 +95,7 @@ def test_an_answer_that_comes_after_the_repair_holds_no_flow(lab):
         repaired(engine, 0)
 
         def forgotten():
-            return sum(map(int, re.findall(r"begins anew: (\d+) connection", engine.stderr)))
+            return sum(map(int, re.findall(r"forgot (\d+) flow", engine.stderr)))
         wait_until(lambda: forgotten() == 1, "the client's entry is forgotten")
         server.sendto(b"0", sender)
         wait_until(lambda: forgotten() == 2, "the late answer's entry is forgotten")

@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from support.engine import MODES, service
+from support.held_packets import HeldPackets
 from support.poll import wait_until
 from support.tables import ours
 
@@ -85,6 +86,28 @@ def test_a_client_that_sent_before_its_service_was_there_is_balanced_with_it(lab
     assert late.answered() is None
     added = service("late", vip, [{"address": each, "port": 5000} for each in backends], protocol="udp", port=5001)
     assert engine.api("POST", "/v1/services", added).status == 201
+    wait_until(late.answered, "the client is balanced by the service that has come")
+
+
+def test_a_packet_that_somebody_held_meanwhile_does_not_hold_its_flow(lab):
+    """It had passed the old rules, and comes on when the engine has looked for such flows already: at its start, and at
+    a service that comes later."""
+    top = lab.topology("routed", web=False, udp=True)
+    host, vip, backends = top.engine_host, top.vip[4], [top.backend(1), top.backend(2)]
+    host.run("iptables-nft", "-w", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "INVALID")
+
+    def held_during(change, client):
+        with HeldPackets(host, "-p", "udp") as held:
+            client.socket.send(b"early")
+            held.wait_for(1)
+            change()
+            held.release()
+    early, late = UdpClient(top.client, vip), UdpClient(top.client, vip, port=5001)
+    engine = lab.engine(top, [service("echo", vip, backends, protocol="udp", port=5000)], start=False)
+    held_during(engine.start, early)
+    wait_until(early.answered, "the client is balanced by the engine that has started")
+    added = service("late", vip, [{"address": each, "port": 5000} for each in backends], protocol="udp", port=5001)
+    held_during(lambda: engine.api("POST", "/v1/services", added), late)
     wait_until(late.answered, "the client is balanced by the service that has come")
 
 
