@@ -166,8 +166,8 @@ TEST(AffinityTable, ThreadsAgreeOnEachClient) {
 }
 
 // Readers beside writers that evict: what is found of a client is always that client's.
-// Shows gross faults: seldom do threads meet where it matters. affinity_table_steps_test.cpp does, but for the
-// memory orders, which affinity_table.cpp answers for.
+// Shows gross faults: seldom do threads meet where it matters. affinity_table_steps_test.cpp does, but for
+// the memory orders, which affinity_table.cpp answers for.
 TEST(AffinityTable, NoReaderMeetsAnotherClientsPlace) {
   AffinityTable table(1, 1);
   std::atomic<bool> over{false};
