@@ -1,4 +1,4 @@
-"""Another user of NFQUEUE on a host, an intrusion detection, say: it holds packets between two hooks for as long as it likes.
+"""Another user of NFQUEUE on a host, an intrusion detection, say: it holds packets between two hooks.
 
     with HeldPackets(host, "-p", "udp") as held:   # that are forwarded
         ...
