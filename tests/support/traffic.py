@@ -106,7 +106,7 @@ def http_names(host, address, port=80, requests=400, threads=4):
     """Who answered `requests` requests, each on a new connection; any failure is raised."""
     def some(count):
         return collections.Counter(ask(address, port)[0] for _ in range(count))
-    tasks = [host.spawn(some, requests // threads) for _ in range(threads)]
+    tasks = [host.spawn(some, (requests + first) // threads) for first in range(threads)]
     return sum((task.result() for task in tasks), collections.Counter())
 
 
